@@ -1,0 +1,1 @@
+"""Physics of domain walls in tracks."""

@@ -1,0 +1,223 @@
+"""The sample: the one set of devices that every instrument of the bench reaches."""
+
+from typing import Annotated, final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sim_instruments.clock import VirtualClock
+from sim_instruments.ledger import DETAILED_DEVICES, Entry, Ledger
+from sim_instruments.physics.compact import CompactWalls, Drive, Moved, WallParameters
+from sim_instruments.physics.readout import ReadoutParameters, read_range, read_selected
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Spread = Annotated[float, Field(ge=0, le=0.2)]
+
+
+class WallTable(BaseModel):
+    """`[sample.wall]`: the compact model's parameters, as in `WallParameters`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    track_length_m: Positive
+    reference_amplitude_v: Positive
+    threshold_v: Annotated[float, Field(ge=0)]
+    push_velocity_m_s: Positive
+    pull_velocity_m_s: Positive
+    push_fano_length_m: Positive
+    pull_fano_length_m: Positive
+    velocity_dtod: Spread
+    asymmetry_dtod: Spread
+    fano_dtod: Spread
+
+    @model_validator(mode="after")
+    def _reference_moves_walls(self) -> "WallTable":
+        if self.reference_amplitude_v <= self.threshold_v:
+            raise ValueError("reference_amplitude_v must lie above threshold_v")
+        return self
+
+
+class ElectricalTable(BaseModel):
+    """`[sample.electrical]`: the devices as seen by a meter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    conductance_low_s: Positive
+    conductance_high_s: Positive
+    write_resistance_ohm: Positive
+
+    @model_validator(mode="after")
+    def _high_above_low(self) -> "ElectricalTable":
+        if self.conductance_high_s <= self.conductance_low_s:
+            raise ValueError("conductance_high_s must lie above conductance_low_s")
+        return self
+
+
+class ReadoutTable(BaseModel):
+    """`[sample.readout]`: the array's own read-out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    conductance_noise_s: Annotated[float, Field(ge=0)]
+    code_offset_s: Annotated[float, Field(ge=0)]
+    code_lsb_s: Positive
+
+
+class SampleConfig(BaseModel):
+    """`[sample]`: the devices of a simulated bench."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    devices: Annotated[int, Field(ge=1, le=1 << 30)]
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)]
+    initial_position: Annotated[float, Field(ge=0, le=1)] = 0.5
+    wall: WallTable
+    electrical: ElectricalTable
+    readout: ReadoutTable
+
+
+@final
+class Sample:
+    """Devices, their ledger and their clock. Instruments hold a reference to it and nothing else of one another."""
+
+    def __init__(self, config: SampleConfig) -> None:
+        self.config = config
+        self.ledger = Ledger()
+        self.clock = VirtualClock()
+        self.walls = CompactWalls(config.devices, config.seed, config.initial_position, WallParameters(**config.wall.model_dump()))
+        self._readout = ReadoutParameters(
+            conductance_low_s=config.electrical.conductance_low_s,
+            conductance_high_s=config.electrical.conductance_high_s,
+            **config.readout.model_dump(),
+        )
+        self._events = 0
+
+    @property
+    def device_count(self) -> int:
+        """Return the number of devices."""
+        return self.config.devices
+
+    @property
+    def write_resistance_ohm(self) -> float:
+        """Return the resistance a programming pulse sees."""
+        return self.config.electrical.write_resistance_ohm
+
+    @property
+    def code_offset_s(self) -> float:
+        """Return the conductance at code 0."""
+        return self.config.readout.code_offset_s
+
+    @property
+    def code_lsb_s(self) -> float:
+        """Return the conductance of one code."""
+        return self.config.readout.code_lsb_s
+
+    def pulse_range(
+        self,
+        first: int,
+        push: NDArray[np.uint8],
+        pull: NDArray[np.uint8],
+        *,
+        push_amplitude_v: float,
+        push_width_s: float,
+        pull_amplitude_v: float,
+        pull_width_s: float,
+        source: str,
+        tag: int,
+    ) -> None:
+        """Fire at devices `first ...`. Moves the walls and enters the ledger."""
+        drive = Drive(
+            push_amplitude_v=push_amplitude_v, push_width_s=push_width_s, pull_amplitude_v=pull_amplitude_v, pull_width_s=pull_width_s
+        )
+        moved = self.walls.pulse_range(first, push, pull, drive, self._next_event())
+        devices = np.arange(first, first + len(push), dtype=np.uint32) if len(push) <= DETAILED_DEVICES else None
+        self._enter(drive, moved, source, tag, first, len(push), devices, push, pull)
+
+    def pulse_selected(
+        self,
+        devices: NDArray[np.uint32],
+        push: NDArray[np.uint8],
+        pull: NDArray[np.uint8],
+        *,
+        push_amplitude_v: float,
+        push_width_s: float,
+        pull_amplitude_v: float,
+        pull_width_s: float,
+        source: str,
+        tag: int,
+    ) -> None:
+        """Fire at these devices, none named twice. Moves the walls and enters the ledger."""
+        drive = Drive(
+            push_amplitude_v=push_amplitude_v, push_width_s=push_width_s, pull_amplitude_v=pull_amplitude_v, pull_width_s=pull_width_s
+        )
+        moved = self.walls.pulse_selected(devices, push.astype(np.int64), pull.astype(np.int64), drive, self._next_event())
+        kept = devices.copy() if len(devices) <= DETAILED_DEVICES else None
+        self._enter(drive, moved, source, tag, int(devices.min(initial=0)), len(devices), kept, push, pull)
+
+    def pulse_device(self, device: int, count: int, *, amplitude_v: float, width_s: float, source: str) -> None:
+        """Fire a burst at one device: positive amplitudes push, negative ones pull. Moves the wall and enters the ledger."""
+        is_push = amplitude_v > 0
+        drive = Drive(
+            push_amplitude_v=amplitude_v if is_push else 0.0,
+            push_width_s=width_s if is_push else 0.0,
+            pull_amplitude_v=0.0 if is_push else -amplitude_v,
+            pull_width_s=0.0 if is_push else width_s,
+        )
+        devices = np.array([device], np.uint32)
+        push, pull = np.array([count if is_push else 0]), np.array([0 if is_push else count])
+        moved = self.walls.pulse_selected(devices, push, pull, drive, self._next_event())
+        self._enter(drive, moved, source, 0, device, 1, devices, push, pull)
+
+    def conductance_s(self, device: int) -> float:
+        """Return one device's conductance without noise, siemens."""
+        low, high = self.config.electrical.conductance_low_s, self.config.electrical.conductance_high_s
+        return low + (high - low) * float(self.walls.position[device])
+
+    def read_codes(self, first: int, count: int) -> NDArray[np.uint16]:
+        """Read a range of devices."""
+        return read_range(self.walls.position, first, count, self._readout, self._next_event(), self.config.seed)
+
+    def read_codes_selected(self, devices: NDArray[np.uint32]) -> NDArray[np.uint16]:
+        """Read these devices."""
+        return read_selected(self.walls.position, devices, self._readout, self._next_event(), self.config.seed)
+
+    def _next_event(self) -> int:
+        self._events += 1
+        return self._events
+
+    def _enter(
+        self,
+        drive: Drive,
+        moved: Moved,
+        source: str,
+        tag: int,
+        first: int,
+        device_count: int,
+        devices: NDArray[np.uint32] | None,
+        push: NDArray[np.uint8] | NDArray[np.int64],
+        pull: NDArray[np.uint8] | NDArray[np.int64],
+    ) -> None:
+        per_ohm = (
+            moved.push_pulses * drive.push_amplitude_v**2 * drive.push_width_s + moved.pull_pulses * drive.pull_amplitude_v**2 * drive.pull_width_s
+        )
+        self.clock.advance(moved.busy_s)
+        self.ledger.add(
+            Entry(
+                source=source,
+                tag=tag,
+                time_s=self.clock.now_s,
+                first=first,
+                device_count=device_count,
+                push_pulses=moved.push_pulses,
+                pull_pulses=moved.pull_pulses,
+                push_amplitude_v=drive.push_amplitude_v,
+                push_width_s=drive.push_width_s,
+                pull_amplitude_v=drive.pull_amplitude_v,
+                pull_width_s=drive.pull_width_s,
+                energy_j=per_ohm / self.write_resistance_ohm,
+                devices=devices,
+                push=None if devices is None else push.copy(),
+                pull=None if devices is None else pull.copy(),
+            )
+        )
