@@ -24,7 +24,8 @@ FLUSH_PERIOD_S = 0.2
 class TelemetryWriter:
     """Writes the records of one run into its directory.
 
-    `step`, `evaluation`, `status` and `updates` only hand their value to the writer thread; `event` is on disk when it returns.
+    `step`, `evaluation`, `status` and `updates` only hand their value to the writer thread; `event` is on disk when it
+    returns.
 
     Args:
         directory: the run directory; must exist.

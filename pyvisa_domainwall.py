@@ -1,0 +1,1 @@
+"""PyVISA plug-in `@domainwall`: the simulated bench."""
