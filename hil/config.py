@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,7 +38,7 @@ class StepSizeShape(StrEnum):
 class DataTable(_Table):
     """`[data]`: the images."""
 
-    source: str = Field("digits", pattern="^(digits|cifar10|npz)$")
+    source: Literal["digits", "cifar10", "npz"] = "digits"
     """`digits`, `cifar10` or `npz`."""
     train: Path | None = None
     """Training file of an npz source."""
@@ -51,7 +51,7 @@ class DataTable(_Table):
 class ModelTable(_Table):
     """`[model]`: the network."""
 
-    stem: str = Field("torchvision", pattern="^(torchvision|cifar)$")
+    stem: Literal["torchvision", "cifar"] = "torchvision"
     """`torchvision` (7x7, max-pool) or `cifar` (3x3)."""
     range_sigmas: Positive = 6.0
     """Half the weight range of a layer, in standard deviations of its initial weights."""

@@ -81,16 +81,17 @@ def load(source: Source, *, train: Path | None = None, test: Path | None = None,
 def _digits() -> Dataset:
     from sklearn.datasets import load_digits
 
-    pixels, labels = load_digits(return_X_y=True)
-    small = torch.from_numpy(pixels.reshape(-1, 1, 8, 8).astype(np.float32) * (255 / 16))
+    flat, classes = load_digits(return_X_y=True)
+    labels = np.asarray(classes, np.int64)
+    small = torch.from_numpy(np.asarray(flat, np.float32).reshape(-1, 1, 8, 8) * (255 / 16))
     large = torch.nn.functional.interpolate(small, size=(32, 32), mode="bilinear").round().to(torch.uint8)
     rgb = large.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous().numpy()
     order = np.random.default_rng([0, len(labels)]).permutation(len(labels))
     test, train = order[:360], order[360:]
     return Dataset(
         name="digits",
-        train=Images(pixels=rgb[train], labels=labels[train].astype(np.int64)),
-        test=Images(pixels=rgb[test], labels=labels[test].astype(np.int64)),
+        train=Images(pixels=rgb[train], labels=labels[train]),
+        test=Images(pixels=rgb[test], labels=labels[test]),
         classes=10,
         crop_padding=4,
         flips=False,

@@ -112,10 +112,9 @@ def _bench(path: Path | None) -> list[Check]:
     name = f"bench {path or 'default'}"
     try:
         with Bench.open(load_bench(path)) as bench:
-            return [Check(name=name, ok=True, detail=f"{bench.config.library}")] + [
-                Check(name=f"instrument {item.name}", ok=True, detail=f"{item.identity.manufacturer} {item.identity.model}")
-                for item in bench.instruments
-            ]
+            found = [(item.name, f"{item.identity.manufacturer} {item.identity.model}") for item in bench.instruments]
+            instruments = [Check(name=f"instrument {key}", ok=True, detail=detail) for key, detail in found]
+            return [Check(name=name, ok=True, detail=bench.config.library), *instruments]
     except (HilError, ExceptionGroup) as error:
         notes = getattr(error, "__notes__", [])
         return [

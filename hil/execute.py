@@ -17,7 +17,7 @@ from drivers.protocols import ArrayProgrammer
 from hil.journal import Journal
 from hil.kernels.compile_update import decode, write_drift
 from hil.mapping import DeviceLayer, in_device_order, rows, shared_with_numpy
-from hil.pulses import LARGEST_COUNT, CompiledLayer, choose_pulses, compile_layer
+from hil.pulses import CompiledLayer, choose_pulses, compile_layer
 from hil.sgld import Target
 from hil.telemetry import UPDATE_SAMPLE, LayerStep
 from hil.weights import Totals
@@ -26,6 +26,7 @@ SAMPLED_PER_LAYER = 64
 """Weights per layer whose requested and achieved changes are followed."""
 
 _WRITE_ROUNDS = 2  # the second corrects the noise of the first; a third gains nothing on the rounding of the second
+_WRITE_NET = 200  # net pulses of the longest move
 _WRITE_STEP = 1 << 40  # keys the rounding of initial programming apart from that of training steps
 _AT_END = 1e-3
 
@@ -90,7 +91,7 @@ class DeviceWeights:
             for index, weights in enumerate(self._weights):
                 error = wanted[index] - weights
                 self._compile(
-                    index, error, float(np.abs(error).max(initial=0.0)), 0.0, LARGEST_COUNT, _WRITE_STEP + round_
+                    index, error, float(np.abs(error).max(initial=0.0)), 0.0, _WRITE_NET, _WRITE_STEP + round_
                 )
             self._fire(step=0, purpose="initial weights")
         self._compiled = []

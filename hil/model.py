@@ -30,5 +30,5 @@ def build_resnet18(stem: Stem, *, classes: int, seed: int) -> nn.Module:
         if stem is Stem.CIFAR:
             model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
             nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
-            model.maxpool = nn.Identity()
+            model.add_module("maxpool", nn.Identity())
     return model.to(memory_format=torch.channels_last)

@@ -137,7 +137,7 @@ def compile_layer(
         pull,
         statistics,
     )
-    pushes, pulls, infeasible, clipped, saturated, variance = statistics.sum(axis=0)
+    pushes, pulls, infeasible, clipped, saturated, variance = statistics.sum(axis=0).tolist()
     return CompiledLayer(
         layer=layer,
         pulses=pulses,

@@ -1,1 +1,1 @@
-"""placeholder."""
+"""Simulated instruments around one sample of domain-wall devices, reached through PyVISA as `@domainwall`."""

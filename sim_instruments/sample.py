@@ -85,7 +85,9 @@ class Sample:
         self.config = config
         self.ledger = Ledger()
         self.clock = VirtualClock()
-        self.walls = CompactWalls(config.devices, config.seed, config.initial_position, WallParameters(**config.wall.model_dump()))
+        self.walls = CompactWalls(
+            config.devices, config.seed, config.initial_position, WallParameters(**config.wall.model_dump())
+        )
         self._readout = ReadoutParameters(
             conductance_low_s=config.electrical.conductance_low_s,
             conductance_high_s=config.electrical.conductance_high_s,
@@ -128,7 +130,10 @@ class Sample:
     ) -> None:
         """Fire at devices `first ...`. Moves the walls and enters the ledger."""
         drive = Drive(
-            push_amplitude_v=push_amplitude_v, push_width_s=push_width_s, pull_amplitude_v=pull_amplitude_v, pull_width_s=pull_width_s
+            push_amplitude_v=push_amplitude_v,
+            push_width_s=push_width_s,
+            pull_amplitude_v=pull_amplitude_v,
+            pull_width_s=pull_width_s,
         )
         moved = self.walls.pulse_range(first, push, pull, drive, self._next_event())
         devices = np.arange(first, first + len(push), dtype=np.uint32) if len(push) <= DETAILED_DEVICES else None
@@ -149,14 +154,19 @@ class Sample:
     ) -> None:
         """Fire at these devices, none named twice. Moves the walls and enters the ledger."""
         drive = Drive(
-            push_amplitude_v=push_amplitude_v, push_width_s=push_width_s, pull_amplitude_v=pull_amplitude_v, pull_width_s=pull_width_s
+            push_amplitude_v=push_amplitude_v,
+            push_width_s=push_width_s,
+            pull_amplitude_v=pull_amplitude_v,
+            pull_width_s=pull_width_s,
         )
-        moved = self.walls.pulse_selected(devices, push.astype(np.int64), pull.astype(np.int64), drive, self._next_event())
+        moved = self.walls.pulse_selected(
+            devices, push.astype(np.int64), pull.astype(np.int64), drive, self._next_event()
+        )
         kept = devices.copy() if len(devices) <= DETAILED_DEVICES else None
         self._enter(drive, moved, source, tag, int(devices.min(initial=0)), len(devices), kept, push, pull)
 
     def pulse_device(self, device: int, count: int, *, amplitude_v: float, width_s: float, source: str) -> None:
-        """Fire a burst at one device: positive amplitudes push, negative ones pull. Moves the wall and enters the ledger."""
+        """Fire a burst at one device: positive amplitudes push, negative pull. Moves the wall, enters the ledger."""
         is_push = amplitude_v > 0
         drive = Drive(
             push_amplitude_v=amplitude_v if is_push else 0.0,
@@ -199,7 +209,8 @@ class Sample:
         pull: NDArray[np.uint8] | NDArray[np.int64],
     ) -> None:
         per_ohm = (
-            moved.push_pulses * drive.push_amplitude_v**2 * drive.push_width_s + moved.pull_pulses * drive.pull_amplitude_v**2 * drive.pull_width_s
+            moved.push_pulses * drive.push_amplitude_v**2 * drive.push_width_s
+            + moved.pull_pulses * drive.pull_amplitude_v**2 * drive.pull_width_s
         )
         self.clock.advance(moved.busy_s)
         self.ledger.add(

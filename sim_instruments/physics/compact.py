@@ -4,12 +4,12 @@ A pulse of amplitude A and width t moves the wall by a random step of mean
 
     m = velocity * (A - A_threshold) / (A_reference - A_threshold) * t / L      (0 below the threshold)
 
-and variance v = Fano length / L * m, both in fractions of the track length L. Pulses are independent, so n pushes and k pulls add up to
-mean n m+ - k m- and variance n v+ + k v-, drawn as one Gaussian number. Walls stop at the ends of the track, positions 0 and 1; within reach of
-an end this takes the pulses of one call as one move.
+and variance v = Fano length / L * m, both in fractions of the track length L. Pulses are independent, so n pushes and k
+pulls add up to mean n m+ - k m- and variance n v+ + k v-, drawn as one Gaussian number. Walls stop at the ends of the
+track, positions 0 and 1; within reach of an end this takes the pulses of one call as one move.
 
-Devices differ: each has a velocity, a pull/push ratio and a Fano length of its own, kept as signed bytes in units of 1/32 standard deviation,
-clipped at 4. State is 7 bytes a device.
+Devices differ: each has a velocity, a pull/push ratio and a Fano length of its own, kept as signed bytes in units of
+1/32 standard deviation, clipped at 4. State is 7 bytes a device.
 """
 
 from dataclasses import dataclass
@@ -100,7 +100,9 @@ class CompactWalls:
         self._spread = np.empty((3, count), np.int8)
         _draw_spread(self._spread, seed)
 
-    def pulse_range(self, first: int, push: NDArray[np.uint8], pull: NDArray[np.uint8], drive: Drive, event: int) -> Moved:
+    def pulse_range(
+        self, first: int, push: NDArray[np.uint8], pull: NDArray[np.uint8], drive: Drive, event: int
+    ) -> Moved:
         """Apply `push[i]` pushes and `pull[i]` pulls to device `first + i`. Moves the walls.
 
         Args:
@@ -167,7 +169,7 @@ def _draw_spread(spread: np.ndarray, seed: int) -> None:
 
 
 @nb.njit(inline="always", cache=True)
-def _moved(x, z, push, pull, velocity, asymmetry, fano, steps, spreads):  # noqa: ANN001, ANN202, PLR0913
+def _moved(x, z, push, pull, velocity, asymmetry, fano, steps, spreads):
     gain = np.float32(1.0) + spreads[0] * (np.float32(velocity) * _UNIT)
     forward = np.float32(push) * steps[0] * gain
     backward = np.float32(pull) * steps[1] * gain * (np.float32(1.0) + spreads[1] * (np.float32(asymmetry) * _UNIT))
@@ -177,7 +179,7 @@ def _moved(x, z, push, pull, velocity, asymmetry, fano, steps, spreads):  # noqa
 
 
 @nb.njit(parallel=True, error_model="numpy", cache=True)
-def _move_range(position, spread, first, push, pull, steps, spreads, widths, event, seed, totals, busy):  # noqa: ANN001, ANN202, PLR0913
+def _move_range(position, spread, first, push, pull, steps, spreads, widths, event, seed, totals, busy):
     count = push.shape[0]
     first_block = first // BLOCK
     for index in nb.prange(totals.shape[0]):
@@ -203,7 +205,7 @@ def _move_range(position, spread, first, push, pull, steps, spreads, widths, eve
 
 
 @nb.njit(parallel=True, error_model="numpy", cache=True)
-def _move_selected(position, spread, devices, push, pull, steps, spreads, widths, event, seed):  # noqa: ANN001, ANN202, PLR0913
+def _move_selected(position, spread, devices, push, pull, steps, spreads, widths, event, seed):
     for index in nb.prange(devices.shape[0]):
         device = np.int64(devices[index])
         words = np.empty((4, BLOCK // 4), np.uint32)

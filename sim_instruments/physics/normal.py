@@ -1,7 +1,7 @@
 """Standard normal numbers from random words: Box and Muller, in loops simple enough to become vector instructions.
 
-The radius comes from 31 bits, so no number exceeds 6.6 in magnitude; logarithm, sine and cosine are short series in single precision whose
-errors (below 1e-6) are far under the resolution of any test with fewer than 1e11 draws.
+The radius comes from 31 bits, so no number exceeds 6.6 in magnitude; logarithm, sine and cosine are short series in
+single precision whose errors (below 1e-6) are far under the resolution of any test with fewer than 1e11 draws.
 """
 
 import math

@@ -1,9 +1,10 @@
 """Counter-based random words for blocks of devices: Philox4x32-10.
 
-A random number is a function of (seed, purpose, event, device) alone, so results depend neither on the number of threads nor on how an
-array is cut into calls, and a restart needs no generator state.
+A random number is a function of (seed, purpose, event, device) alone, so results depend neither on the number of
+threads nor on how an array is cut into calls, and a restart needs no generator state.
 
-Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11; known answers in the tests are theirs.
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11; known answers in the tests are
+theirs.
 """
 
 import numba as nb
@@ -23,7 +24,7 @@ _SHIFT = np.uint64(32)
 
 
 @nb.njit(inline="always", cache=True)
-def philox4x32(c0: np.uint32, c1: np.uint32, c2: np.uint32, c3: np.uint32, k0: np.uint32, k1: np.uint32):  # noqa: ANN201
+def philox4x32(c0: np.uint32, c1: np.uint32, c2: np.uint32, c3: np.uint32, k0: np.uint32, k1: np.uint32):
     """Encrypt one counter of four words under a key of two; return four words."""
     for _ in range(10):
         p0 = _M0 * np.uint64(c0)

@@ -32,7 +32,9 @@ class ReadoutParameters:
     """Conductance of one code, siemens."""
 
 
-def read_range(position: NDArray[np.float32], first: int, count: int, law: ReadoutParameters, event: int, seed: int) -> NDArray[np.uint16]:
+def read_range(
+    position: NDArray[np.float32], first: int, count: int, law: ReadoutParameters, event: int, seed: int
+) -> NDArray[np.uint16]:
     """Read `count` devices from `first` on; one code each, uint16."""
     codes = np.empty(count, np.uint16)
     _read_range(position, first, codes, *_in_codes(law), event, seed)
@@ -57,13 +59,13 @@ def _in_codes(law: ReadoutParameters) -> tuple[np.float32, np.float32, np.float3
 
 
 @nb.njit(inline="always", cache=True)
-def _code(x, z, offset, scale, noise):  # noqa: ANN001, ANN202
+def _code(x, z, offset, scale, noise):
     value = offset + scale * x + noise * z + np.float32(0.5)
     return np.uint16(np.int32(min(np.float32(65535.0), max(np.float32(0.0), value))))
 
 
 @nb.njit(parallel=True, cache=True)
-def _read_range(position, first, codes, offset, scale, noise, event, seed):  # noqa: ANN001, ANN202, PLR0913
+def _read_range(position, first, codes, offset, scale, noise, event, seed):
     count = codes.shape[0]
     first_block = first // BLOCK
     for index in nb.prange((first + count + BLOCK - 1) // BLOCK - first_block):
@@ -81,7 +83,7 @@ def _read_range(position, first, codes, offset, scale, noise, event, seed):  # n
 
 
 @nb.njit(parallel=True, cache=True)
-def _read_selected(position, devices, codes, offset, scale, noise, event, seed):  # noqa: ANN001, ANN202, PLR0913
+def _read_selected(position, devices, codes, offset, scale, noise, event, seed):
     for index in nb.prange(devices.shape[0]):
         device = np.int64(devices[index])
         words = np.empty((4, BLOCK // 4), np.uint32)

@@ -1,0 +1,1 @@
+"""Array controllers, one file per model."""

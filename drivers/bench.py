@@ -1,0 +1,291 @@
+"""A bench: every instrument of a bench file, opened together, made safe together, closed together."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar, final
+
+from drivers.arrays import dwa
+from drivers.config import (
+    BenchConfig,
+    DwaEntry,
+    InstrumentEntry,
+    Keithley2450Entry,
+    Keithley7001Entry,
+    Keysight81160AEntry,
+    Wiring,
+)
+from drivers.errors import ConfigError, HilError, InstrumentError, LinkError, SafeStateError
+from drivers.instrument import Kind, OutputState, SafeState, Session
+from drivers.limits import Limit
+from drivers.link import Link, VisaLibrary
+from drivers.protocols import ArrayProgrammer, Crosspoint, Instrument, PulseSource, SourceMeter, Switch
+from drivers.pulse_generators import keysight_81160a
+from drivers.smus import keithley_2450
+from drivers.switches import keithley_7001
+
+_DISCOVERY_TIMEOUT_S = 1.0
+
+Driver = keysight_81160a.Keysight81160A | keithley_2450.Keithley2450 | keithley_7001.Keithley7001 | dwa.Dwa
+T = TypeVar("T")
+E = TypeVar("E", bound=HilError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is known of one instrument without asking it again."""
+
+    name: str
+    """Name in the bench file."""
+    model: str
+    """Model in the bench file."""
+    address: str
+    """VISA resource name."""
+    link: str
+    """`SYNCED`, `DESYNCED`, `DEAD` or `CLOSED`."""
+    output: str
+    """`on` or `off` as last read back, `unknown`, or `none` for an instrument without outputs."""
+    exchanges: int
+    """Messages sent so far."""
+    bytes_out: int
+    """Bytes sent so far."""
+    bytes_in: int
+    """Bytes received so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A resource that a VISA library can see."""
+
+    resource: str
+    """VISA resource name."""
+    identity: str | None
+    """Its `*IDN?` reply; None if it gave none."""
+    problem: str | None
+    """Why there is no identity."""
+
+
+@final
+class Bench:
+    """The instruments of a bench. Use it in a `with` statement: leaving makes every instrument safe, then closes it."""
+
+    def __init__(self, config: BenchConfig, drivers: tuple[tuple[InstrumentEntry, Driver], ...]) -> None:
+        self.config = config
+        self._drivers = drivers
+
+    @classmethod
+    def open(cls, config: BenchConfig) -> Self:
+        """Open and identify every instrument. Resets nothing and touches no output.
+
+        Raises:
+            ConfigError: if the VISA library does not open or a limit of the bench file is too wide.
+            LinkError: naming every instrument that did not open; those that did are closed again.
+        """
+        library = VisaLibrary.open(config.library)
+        drivers: list[tuple[InstrumentEntry, Driver]] = []
+        failures: list[HilError] = []
+        try:
+            for entry in config.instruments:
+                try:
+                    drivers.append((entry, _open(entry, library, config.origin)))
+                except (LinkError, InstrumentError) as error:
+                    failures.append(error)
+            if failures:
+                raise _gathered(
+                    LinkError, f"{len(failures)} of {len(config.instruments)} instruments did not open", failures
+                )
+        except BaseException:
+            for _, driver in drivers:
+                driver.close()
+            raise
+        return cls(config, tuple(drivers))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.make_safe()
+        except SafeStateError as unsafe:
+            if error is not None:
+                unsafe.add_note(f"while leaving the bench because of {error!r}")
+            raise
+        finally:
+            self.close()
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return every instrument in the order of the bench file."""
+        return tuple(driver for _, driver in self._drivers)
+
+    @property
+    def array(self) -> ArrayProgrammer:
+        """Return the array controller."""
+        return self._only(dwa.Dwa, "an array controller", "dwa-1")
+
+    @property
+    def pulse_source(self) -> PulseSource:
+        """Return the pulse source."""
+        return self._only(keysight_81160a.Keysight81160A, "a pulse source", "keysight-81160a")
+
+    @property
+    def source_meter(self) -> SourceMeter:
+        """Return the source-measure unit."""
+        return self._only(keithley_2450.Keithley2450, "a source-measure unit", "keithley-2450")
+
+    @property
+    def switch(self) -> Switch:
+        """Return the switch matrix."""
+        return self._only(keithley_7001.Keithley7001, "a switch matrix", "keithley-7001")
+
+    @property
+    def wiring(self) -> Wiring:
+        """Return which device hangs on which column of the switch."""
+        if self.config.wiring is None:
+            raise ConfigError(
+                f"{self.config.origin}: no wiring; add a [wiring] table that says which device is on which column"
+            )
+        return self.config.wiring
+
+    def statuses(self) -> tuple[Status, ...]:
+        """Return what is known of each instrument, without a word on any bus."""
+        return tuple(_status(entry, driver.session) for entry, driver in self._drivers)
+
+    def connect_pulse(self, device: int) -> None:
+        """Lead the pulse source to one device and nothing else; outputs go off before relays move. Moves no wall."""
+        self._connect(self.wiring.pulse_crosspoint(device))
+
+    def connect_measure(self, device: int) -> None:
+        """Lead the source meter to one device and nothing else; outputs go off before relays move. Moves no wall."""
+        self._connect(self.wiring.measure_crosspoint(device))
+
+    def disconnect(self) -> None:
+        """Open every relay; outputs go off before they move. Moves no wall."""
+        self._outputs_off()
+        self.switch.open_all()
+
+    def make_safe(self) -> None:
+        """Make every instrument safe: all sources at once, then the relays, which must not open under current.
+
+        Raises:
+            SafeStateError: naming every instrument that did not confirm; all the others have been made safe.
+        """
+        drivers = [driver for _, driver in self._drivers]
+        sources = [driver for driver in drivers if driver.session.output is not OutputState.NONE]
+        others = [driver for driver in drivers if driver.session.output is OutputState.NONE]
+        failures = [*_together(sources), *_together(others)]
+        if failures:
+            raise _gathered(
+                SafeStateError, f"{len(failures)} of {len(drivers)} instruments could not be made safe", failures
+            )
+
+    def close(self) -> None:
+        """Close every link. Touches no output; closing twice is allowed."""
+        for _, driver in self._drivers:
+            driver.close()
+
+    def _connect(self, crosspoint: Crosspoint) -> None:
+        self.disconnect()
+        self.switch.close_crosspoints([crosspoint])
+
+    def _outputs_off(self) -> None:
+        for _, driver in self._drivers:
+            if isinstance(driver, keysight_81160a.Keysight81160A | keithley_2450.Keithley2450):
+                driver.output_off()
+
+    def _only(self, kind: type[T], role: str, model: str) -> T:
+        found = [driver for _, driver in self._drivers if isinstance(driver, kind)]
+        if len(found) != 1:
+            raise ConfigError(
+                f"{self.config.origin}: {role} is needed and there are {len(found)}: list one {model!r}"
+            )
+        return found[0]
+
+
+def discover(library: str, *, serial_ports: bool = False) -> tuple[Found, ...]:
+    """Ask every resource of a VISA library who it is; serial ports only on request, as not every device bears it."""
+    visa = VisaLibrary.open(library)
+    resources = [name for name in visa.resources() if serial_ports or not name.upper().startswith("ASRL")]
+    return tuple(_ask_identity(visa, resource) for resource in resources)
+
+
+def _ask_identity(visa: VisaLibrary, resource: str) -> Found:
+    try:
+        link = Link(visa, resource)
+        try:
+            return Found(resource=resource, identity=link.query("*IDN?", timeout_s=_DISCOVERY_TIMEOUT_S), problem=None)
+        finally:
+            link.close()
+    except LinkError as error:
+        return Found(resource=resource, identity=None, problem=str(error))
+
+
+def _open(entry: InstrumentEntry, library: VisaLibrary, origin: str) -> Driver:
+    place = f"{origin}: instrument {entry.name!r} limits"
+    # Limits first: a bench file that asks for too much must not open anything.
+    match entry:
+        case Keysight81160AEntry():
+            amplitude = _narrowed(keysight_81160a.amplitude_limit(entry.load_ohm), entry.limits.amplitude_v, place)
+            width = _narrowed(keysight_81160a.WIDTH, entry.limits.width_s, place)
+            build = partial(keysight_81160a.Keysight81160A, amplitude=amplitude, width=width, load_ohm=entry.load_ohm)
+            return _identified(entry, library, keysight_81160a.KIND, keysight_81160a.SAFE, build)
+        case Keithley2450Entry():
+            voltage = _narrowed(keithley_2450.VOLTAGE, entry.limits.voltage_v, place)
+            compliance = _narrowed(keithley_2450.COMPLIANCE, entry.limits.compliance_a, place)
+            build = partial(keithley_2450.Keithley2450, voltage=voltage, compliance=compliance)
+            return _identified(entry, library, keithley_2450.KIND, keithley_2450.SAFE, build)
+        case Keithley7001Entry():
+            return _identified(entry, library, keithley_7001.KIND, keithley_7001.SAFE, keithley_7001.Keithley7001)
+        case DwaEntry():
+            amplitude = _narrowed(dwa.AMPLITUDE, entry.limits.amplitude_v, place)
+            width = _narrowed(dwa.WIDTH, entry.limits.width_s, place)
+            return _identified(entry, library, dwa.KIND, dwa.SAFE, partial(dwa.Dwa, amplitude=amplitude, width=width))
+
+
+def _narrowed(limit: Limit, pair: tuple[float, float] | None, place: str) -> Limit:
+    return limit if pair is None else limit.narrowed(*pair, place)
+
+
+def _identified(
+    entry: InstrumentEntry, library: VisaLibrary, kind: Kind, safe: SafeState, build: Callable[[Session], T]
+) -> T:
+    link = Link(library, entry.address)
+    try:
+        return build(Session(entry.name, link, kind=kind, safe=safe, expect_serial=entry.expect_serial))
+    except BaseException:
+        link.close()
+        raise
+
+
+def _status(entry: InstrumentEntry, session: Session) -> Status:
+    return Status(
+        name=entry.name,
+        model=entry.model,
+        address=entry.address,
+        link=session.link.state.value,
+        output=session.output.value,
+        exchanges=session.link.exchanges,
+        bytes_out=session.link.bytes_out,
+        bytes_in=session.link.bytes_in,
+    )
+
+
+def _together(drivers: Sequence[Driver]) -> list[HilError]:
+    """Make instruments safe in parallel and return what went wrong: one that hangs must not keep another on."""
+    if not drivers:
+        return []
+    with ThreadPoolExecutor(max_workers=len(drivers), thread_name_prefix="make-safe") as pool:
+        errors = [future.exception() for future in [pool.submit(driver.make_safe) for driver in drivers]]
+    return [
+        error if isinstance(error, HilError) else SafeStateError(repr(error)) for error in errors if error is not None
+    ]
+
+
+def _gathered(kind: type[E], what: str, failures: Sequence[HilError]) -> E:
+    error = kind("; ".join((what, *map(str, failures))))
+    error.__cause__ = ExceptionGroup(what, list(failures))
+    return error

@@ -1,0 +1,188 @@
+"""What every driver is built from: an identified instrument on a link, its error queue, and the way to make it safe."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar, final
+
+from drivers import scpi
+from drivers.errors import HilError, IdentityError, InstrumentError, LinkDesync, LinkError, SafeStateError
+from drivers.link import TIMEOUT_S, Link, LinkState
+from drivers.protocols import Identity
+
+T = TypeVar("T")
+
+ERROR_QUEUE_CAP = 64
+"""Entries read before an error queue is taken for endless."""
+
+
+class OutputState(StrEnum):
+    """What the last read-back said of an output."""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+    """Not read yet, or the last try to read it failed."""
+    NONE = "none"
+    """The instrument has no output."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Which instruments a driver is written for."""
+
+    manufacturer: str
+    """Regular expression for the whole manufacturer field, upper and lower case alike."""
+    model: str
+    """The same for the model field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafeState:
+    """How an instrument is made safe, and how one sees that it is."""
+
+    command: str
+    """Makes it safe whatever it was doing."""
+    query: str
+    """Asks whether it is."""
+    confirms: Callable[[str], bool]
+    """Whether a reply says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """The commands of one output."""
+
+    on: str
+    """Switches it on."""
+    off: str
+    """Switches it off."""
+    query: str
+    """Answers 0 or 1."""
+
+
+@final
+class Session:
+    """An instrument that is who it should be. Opening reads; it resets nothing and touches no output.
+
+    Args:
+        name: the instrument's name in the bench file.
+        link: the link, which the session owns from now on.
+        kind: which instruments will do.
+        safe: how to make it safe.
+        expect_serial: the only serial number that will do; None takes any.
+
+    Raises:
+        IdentityError: if another instrument answers.
+    """
+
+    def __init__(self, name: str, link: Link, *, kind: Kind, safe: SafeState, expect_serial: str | None = None) -> None:
+        self.name = name
+        self.link = link
+        self.output = OutputState.UNKNOWN
+        self._safe = safe
+        self.identity = _identify(name, link, kind, expect_serial)
+
+    def command(self, text: str) -> None:
+        """Send a command."""
+        self.link.write(text)
+
+    def ask(self, text: str, parse: Callable[[str], T], *, timeout_s: float = TIMEOUT_S) -> T:
+        """Send a question and return its reply as `parse` reads it; a reply it cannot read leaves the link DESYNCED."""
+        reply = self.link.query(text, timeout_s=timeout_s)
+        try:
+            return parse(reply)
+        except LinkDesync as error:
+            self.link.distrust()
+            error.add_note(f"while reading the reply of {self._title} to {text}")
+            raise
+
+    def drain_errors(self) -> tuple[scpi.ErrorEntry, ...]:
+        """Read the error queue until it is empty and return what was in it."""
+        entries: list[scpi.ErrorEntry] = []
+        while (entry := self.ask("SYST:ERR?", scpi.parse_error)).code != 0:
+            entries.append(entry)
+            if len(entries) >= ERROR_QUEUE_CAP:
+                raise self.refusal(f"still reports errors after {ERROR_QUEUE_CAP} entries", tuple(entries))
+        return tuple(entries)
+
+    def check_errors(self, doing: str = "working") -> None:
+        """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
+        if entries := self.drain_errors():
+            raise self.refusal(f"reported errors while {doing}", entries)
+
+    def refusal(self, what: str, entries: tuple[scpi.ErrorEntry, ...] = ()) -> InstrumentError:
+        """Return the error to raise when the instrument did not do what it was told."""
+        queue = tuple(str(entry) for entry in entries)
+        return InstrumentError(": ".join((f"{self._title} {what}", *queue)), queue)
+
+    def read_output(self, output: Output) -> OutputState:
+        """Read whether the output is on."""
+        self.output = OutputState.UNKNOWN
+        self.output = OutputState.ON if self.ask(output.query, scpi.parse_boolean) else OutputState.OFF
+        return self.output
+
+    def output_on(self, output: Output) -> None:
+        """Switch the output on and see that it is."""
+        self.output = OutputState.UNKNOWN
+        self.command(output.on)
+        if self.read_output(output) is not OutputState.ON:
+            raise self.refusal("did not switch its output on", self.drain_errors())
+
+    def make_safe(self) -> None:
+        """Make the instrument safe: write first, then read back, on a fresh connection if the old one is in doubt.
+
+        Raises:
+            SafeStateError: if the instrument does not confirm.
+        """
+        has_output = self.output is not OutputState.NONE
+        if has_output:
+            self.output = OutputState.UNKNOWN
+        try:
+            reply = self._write_then_read()
+            confirmed = self._safe.confirms(reply)
+        except HilError as error:
+            raise SafeStateError(f"{self._title} could not be made safe: {error}; cut its power by hand") from error
+        if not confirmed:
+            raise SafeStateError(f"{self._title} answered {reply!r} after {self._safe.command}: cut its power by hand")
+        if has_output:
+            self.output = OutputState.OFF
+
+    def _write_then_read(self) -> str:
+        if self.link.state is LinkState.SYNCED:
+            with suppress(LinkError):
+                # A fresh connection is left to try, and its failure is the one that counts.
+                self.link.write(self._safe.command)
+                return self.link.query(self._safe.query)
+        self.link.resynchronise(first=self._safe.command)
+        return self.link.query(self._safe.query)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name} ({self.link.address})"
+
+    def close(self) -> None:
+        """Close the link; touches no output."""
+        self.link.close()
+
+
+def _identify(name: str, link: Link, kind: Kind, expect_serial: str | None) -> Identity:
+    reply = link.identify()
+    says = f"{name} ({link.address}) says it is {reply!r}"
+    try:
+        found = scpi.parse_identity(reply)
+    except LinkDesync as error:
+        link.distrust()
+        raise IdentityError(f"{says}, which is no identity: check the address") from error
+    known = _is_like(kind.manufacturer, found.manufacturer) and _is_like(kind.model, found.model)
+    if not known:
+        raise IdentityError(f"{says}, not {kind.manufacturer!r}, {kind.model!r}: correct the address or the model")
+    if expect_serial not in (None, found.serial):
+        raise IdentityError(f"{says}, not serial number {expect_serial}: correct the address or expect_serial")
+    return found
+
+
+def _is_like(pattern: str, text: str) -> bool:
+    return re.fullmatch(pattern, text, re.IGNORECASE) is not None

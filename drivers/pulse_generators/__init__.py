@@ -1,0 +1,1 @@
+"""Pulse generators, one file per model."""

@@ -1,0 +1,1 @@
+"""Source-measure units, one file per model."""

@@ -1,0 +1,129 @@
+"""Keithley 2450 source-measure unit in its SCPI command set, as a voltage source and ammeter."""
+
+import math
+from typing import final
+
+from drivers import scpi
+from drivers.errors import InstrumentError
+from drivers.instrument import Kind, Output, OutputState, SafeState, Session
+from drivers.limits import Limit
+from drivers.protocols import Identity, Reading
+
+KIND = Kind(manufacturer=r"KEITHLEY( INSTRUMENTS.*)?", model=r"(MODEL )?2450")
+OUTPUT = Output(on=":OUTP ON", off=":OUTP OFF", query=":OUTP?")
+SAFE = SafeState(command=OUTPUT.off, query=OUTPUT.query, confirms="0".__eq__)
+
+VOLTAGE = Limit(quantity="source voltage", low=-210.0, high=210.0, unit="V", origin="the 2450 manual")
+COMPLIANCE = Limit(quantity="compliance current", low=1e-9, high=1.05, unit="A", origin="the 2450 manual")
+
+_SETUP = (
+    ":SOUR:FUNC VOLT",
+    ':SENS:FUNC "CURR"',
+    ":SOUR:VOLT:RANG:AUTO ON",
+    ":SENS:CURR:RANG:AUTO ON",
+    ":SENS:COUN 1",
+    # Off means disconnected: the normal off state would hold the device at 0 V through the output.
+    ":OUTP:VOLT:SMOD HIMP",
+)
+_TOLERANCE = 1e-3
+
+
+@final
+class Keithley2450:
+    """A source-measure unit.
+
+    Args:
+        session: the identified instrument.
+        voltage: levels allowed.
+        compliance: compliance currents allowed.
+
+    Raises:
+        InstrumentError: if the instrument speaks another command set.
+    """
+
+    def __init__(self, session: Session, *, voltage: Limit, compliance: Limit) -> None:
+        self.session = session
+        self._voltage = voltage
+        self._compliance = compliance
+        self._level_v = 0.0
+        self._prepared_generation = -1
+        language = session.ask("*LANG?", str)
+        if language != "SCPI":
+            raise InstrumentError(f"{session.name} speaks {language}: send `*LANG SCPI` and switch it off and on")
+        session.read_output(OUTPUT)
+
+    @property
+    def name(self) -> str:
+        """Return the instrument's name in the bench file."""
+        return self.session.name
+
+    @property
+    def identity(self) -> Identity:
+        """Return who the instrument said it is when it was opened."""
+        return self.session.identity
+
+    def source_voltage(self, level_v: float, *, compliance_a: float) -> None:
+        """Set the level and the compliance. The output stays as it is, except that the first call switches it off."""
+        self._voltage.check(level_v)
+        self._compliance.check(compliance_a)
+        if not self._is_prepared:
+            self._prepare()
+        # The compliance first, so that a new level never meets an old, wider one.
+        self.session.command(f":SOUR:VOLT:ILIM {scpi.format_number(compliance_a)}")
+        self.session.command(f":SOUR:VOLT {scpi.format_number(level_v)}")
+        self.session.check_errors("setting the source")
+        self._confirm(":SOUR:VOLT:ILIM?", compliance_a)
+        self._confirm(":SOUR:VOLT?", level_v)
+        self._level_v = level_v
+
+    def output_on(self) -> None:
+        """Switch the output on."""
+        if not self._is_prepared:
+            raise InstrumentError(f"{self.name} has no level yet: call source_voltage first")
+        self.session.output_on(OUTPUT)
+
+    def output_off(self) -> None:
+        """Switch the output off."""
+        self.make_safe()
+
+    def measure(self) -> Reading:
+        """Measure the current once at the present level."""
+        if self.session.output is not OutputState.ON:
+            raise InstrumentError(
+                f"{self.name} cannot measure with its output {self.session.output}: switch it on first"
+            )
+        current_a = self.session.ask(":READ?", scpi.parse_real)
+        in_compliance = self.session.ask(":SOUR:VOLT:ILIM:TRIP?", scpi.parse_boolean)
+        if abs(current_a) >= scpi.OVERFLOW:
+            raise self.session.refusal(
+                f"answered {current_a:g}, which stands for no reading", self.session.drain_errors()
+            )
+        return Reading(voltage_v=self._level_v, current_a=current_a, in_compliance=in_compliance)
+
+    def check_errors(self) -> None:
+        """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
+        self.session.check_errors()
+
+    def make_safe(self) -> None:
+        """Switch the output off: write first, then read back. Raise `SafeStateError` if that cannot be confirmed."""
+        self.session.make_safe()
+
+    def close(self) -> None:
+        """Close the link. Does not touch the output; closing twice is allowed."""
+        self.session.close()
+
+    @property
+    def _is_prepared(self) -> bool:
+        return self._prepared_generation == self.session.link.generation
+
+    def _prepare(self) -> None:
+        self.make_safe()
+        for command in _SETUP:
+            self.session.command(command)
+        self.session.check_errors("setting up")
+        self._prepared_generation = self.session.link.generation
+
+    def _confirm(self, query: str, wanted: float) -> None:
+        found = self.session.ask(query, scpi.parse_real)
+        if not math.isclose(found, wanted, rel_tol=_TOLERANCE, abs_tol=1e-12):
+            raise self.session.refusal(f"answers {found:g} to {query} where {wanted:g} was set")

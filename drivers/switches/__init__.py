@@ -1,0 +1,1 @@
+"""Switch matrices, one file per model."""

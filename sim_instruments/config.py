@@ -1,0 +1,73 @@
+"""The bench file: TOML in, checked values out. Unknown keys are refused with their place."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sim_instruments.sample import SampleConfig
+from sim_instruments.wiring import WiringConfig
+
+
+class BenchFileError(ValueError):
+    """A bench file cannot be used; the message names the file and the key."""
+
+
+class InstrumentConfig(BaseModel):
+    """`[[instrument]]`: one twin."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    """Which twin."""
+    address: str
+    """VISA resource name."""
+    serial: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    """Serial number in the identity."""
+
+
+class YamlConfig(BaseModel):
+    """`[yaml]`: plain instruments without physics, as pyvisa-sim describes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    """The YAML file, relative to the bench file."""
+
+
+class BenchConfig(BaseModel):
+    """A whole simulated bench."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sample: SampleConfig
+    wiring: WiringConfig
+    instrument: tuple[InstrumentConfig, ...] = ()
+    yaml: YamlConfig | None = None
+
+    @model_validator(mode="after")
+    def _wiring_leads_to_devices(self) -> "BenchConfig":
+        for device in self.wiring.devices:
+            if device >= self.sample.devices:
+                raise ValueError(f"wiring.devices: there is no device {device} in a sample of {self.sample.devices}")
+        return self
+
+
+def read_bench_file(path: Path) -> BenchConfig:
+    """Read a bench file.
+
+    Raises:
+        BenchFileError: if it is missing, not TOML, or holds a key or value that is not allowed.
+    """
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BenchFileError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchFileError(f"{path}: not TOML: {error}") from error
+    try:
+        return BenchConfig.model_validate(tables)
+    except ValidationError as error:
+        places = (f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
+        raise BenchFileError(f"{path}: " + "; ".join(places)) from error

@@ -1,0 +1,212 @@
+"""One simulated instrument: the IEEE 488.2 message exchange around a twin.
+
+A twin knows one model: its settings and what they do to the bench. Everything that is the same for all of them is
+here: reading messages, common commands, status, and the queue that holds one reply.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+
+from sim_instruments.scpi_error import ScpiError
+from sim_instruments.scpi_message import Message, read_message
+from sim_instruments.scpi_parameter import Integer
+from sim_instruments.scpi_tree import Command, CommandTree, Reply
+from sim_instruments.status import Status
+
+_BYTE = Integer(low=0, high=255)
+
+
+def plain_error_reply(error: ScpiError) -> str:
+    """Return an error as `SYSTem:ERRor?` answers on most instruments."""
+    text = error.text.replace('"', "'")
+    return f'{error.code},"{text}"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What differs between models outside their command tables."""
+
+    identity: str
+    """The reply to `*IDN?`."""
+    error_queue_depth: int
+    """Entries the error queue holds."""
+    error_reply: Callable[[ScpiError], str] = plain_error_reply
+    """How `SYSTem:ERRor?` writes an error."""
+
+
+class Twin(Protocol):
+    """One model of instrument on the bench."""
+
+    @property
+    def traits(self) -> Traits:
+        """Return what differs between models outside their command tables."""
+        ...
+
+    def commands(self) -> Sequence[Command]:
+        """Return the model's commands, common ones excepted."""
+        ...
+
+    def reset(self) -> None:
+        """Do what *RST does."""
+        ...
+
+    def trigger(self) -> None:
+        """Do what a bus trigger does; may move walls."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Part of a reply."""
+
+    data: bytes
+    """The bytes."""
+    is_last: bool
+    """Whether the reply ends with them."""
+
+
+@final
+class Instrument:
+    """What a bus sees: bytes in, bytes out, clear, trigger and serial poll."""
+
+    def __init__(self, twin: Twin) -> None:
+        self.twin = twin
+        self._traits = twin.traits
+        self._status = Status(self._traits.error_queue_depth)
+        self._tree = CommandTree((*self._common_commands(), *twin.commands()))
+        self._input = b""
+        self._reply = b""
+        self._sent = 0
+
+    def receive(self, data: bytes | bytearray, *, has_end: bool) -> None:
+        """Take bytes from the bus and execute the messages they complete; may move walls.
+
+        Args:
+            data: The bytes. A newline outside strings and blocks ends a message.
+            has_end: Whether the bus marks the last byte as the end of a message: GPIB does, a raw socket does not.
+        """
+        buffer = self._input + data if self._input else data
+        self._input = b""
+        start = 0
+        while start < len(buffer):
+            message = read_message(buffer, start)
+            if not (has_end or message.is_complete):
+                self._input = bytes(buffer[start:])
+                return
+            self._execute(message)
+            # What follows a fault may be the inside of a block: it must not be taken for commands.
+            start = len(buffer) if message.fault and has_end else message.stop
+
+    def send(self, count: int, termination: bytes = b"", *, has_end: bool) -> Chunk | None:
+        """Give the next part of the reply.
+
+        Args:
+            count: Bytes wanted at most.
+            termination: A byte to stop after; empty to stop nowhere.
+            has_end: As for `receive`. A bus with END marks tells a mute instrument that it was asked: a query error.
+
+        Returns:
+            The part, or None if there is no reply.
+        """
+        if not self._status.has_reply:
+            if has_end:
+                self._status.report(ScpiError(-420))
+            return None
+        stop = min(self._sent + count, len(self._reply))
+        if termination:
+            found = self._reply.find(termination, self._sent, stop)
+            stop = stop if found < 0 else found + 1
+        data = self._reply[self._sent : stop]
+        self._sent = stop
+        is_last = stop == len(self._reply)
+        if is_last:
+            self._drop_reply()
+        return Chunk(data, is_last)
+
+    def clear(self) -> None:
+        """Do what a device clear does: forget half a message and the reply; settings and status stay."""
+        self._input = b""
+        self._drop_reply()
+
+    def trigger(self) -> None:
+        """Take a bus trigger; may move walls."""
+        try:
+            self.twin.trigger()
+        except ScpiError as error:
+            self._status.report(error)
+
+    def poll(self) -> int:
+        """Return the status byte as a serial poll does."""
+        return self._status.poll()
+
+    def _drop_reply(self) -> None:
+        self._reply = b""
+        self._sent = 0
+        self._status.has_reply = False
+
+    def _execute(self, message: Message) -> None:
+        if self._status.has_reply and (message.units or message.fault):
+            self._drop_reply()
+            self._status.report(ScpiError(-410))
+        replies = self._run(message)
+        if replies:
+            self._reply = b"".join((*_joined(replies), b"\n"))
+            self._status.has_reply = True
+
+    def _run(self, message: Message) -> list[Reply]:
+        replies: list[Reply] = []
+        path: tuple[str, ...] = ()
+        for unit in message.units:
+            try:
+                found = self._tree.find(path, unit.header)
+                path = found.path
+                reply = found.command.run(unit.parameters)
+            except ScpiError as error:
+                self._status.report(error)
+                if error.is_command_error:
+                    return replies
+                continue
+            if reply is not None:
+                replies.append(reply)
+                self._status.has_reply = True
+        if message.fault is not None:
+            self._status.report(message.fault)
+        return replies
+
+    def _common_commands(self) -> tuple[Command, ...]:
+        status = self._status
+        return (
+            Command("*IDN?", lambda: self._traits.identity),
+            Command("*RST", self.twin.reset),
+            Command("*TST?", lambda: "0"),
+            Command("*TRG", self.twin.trigger),
+            Command("*CLS", status.clear),
+            Command("*ESE", status.enable_events, (_BYTE,)),
+            Command("*ESE?", lambda: str(status.event_enable)),
+            Command("*ESR?", lambda: str(status.take_events())),
+            Command("*SRE", status.enable_service, (_BYTE,)),
+            Command("*SRE?", lambda: str(status.service_enable)),
+            Command("*STB?", lambda: str(status.byte())),
+            Command("*OPC", status.complete_operation),
+            Command("*OPC?", lambda: "1"),
+            Command("*WAI", lambda: None),
+            Command("SYSTem:ERRor[:NEXT]?", lambda: self._traits.error_reply(status.next_error())),
+            Command("SYSTem:ERRor:COUNt?", lambda: str(status.error_count)),
+        )
+
+
+def _joined(replies: list[Reply]) -> list[bytes | memoryview]:
+    pieces: list[bytes | memoryview] = []
+    for reply in replies:
+        if pieces:
+            pieces.append(b";")
+        if isinstance(reply, str):
+            pieces.append(reply.encode("ascii", "replace"))
+        else:
+            data = np.ascontiguousarray(reply).view(np.uint8).data
+            length = str(len(data))
+            pieces.extend((f"#{len(length)}{length}".encode("ascii"), data))
+    return pieces

@@ -1,0 +1,1 @@
+"""Twins: one file for each model of instrument."""

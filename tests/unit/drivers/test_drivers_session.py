@@ -1,0 +1,123 @@
+"""What every driver leans on: identity, error queue, and the way to make an instrument safe."""
+
+import pytest
+
+from drivers.errors import IdentityError, InstrumentError, LinkDesync, SafeStateError
+from drivers.instrument import ERROR_QUEUE_CAP, Kind, Output, OutputState, SafeState, Session
+from drivers.link import LinkState
+from drivers.scpi import parse_integer
+
+OUTPUT = Output(on="OUTP ON", off="OUTP OFF", query="OUTP?")
+SAFE = SafeState(command="OUTP OFF", query="OUTP?", confirms="0".__eq__)
+KIND = Kind(manufacturer="Acme", model="Box( 2)?")
+
+
+def open_session(wire, **options):
+    return Session("box", wire.link(), kind=KIND, safe=SAFE, **options)
+
+
+def test_opening_asks_for_the_identity_and_nothing_else(wire):
+    box = wire.add()
+    session = open_session(wire)
+    assert box.messages == ["*IDN?"]
+    assert session.identity.serial == "1234"
+    assert session.output is OutputState.UNKNOWN
+
+
+@pytest.mark.parametrize("reply", ["Acme,Boxer,1,1", "Other,Box,1,1", "Acme,Box 23,1,1", "garbage"])
+def test_another_instrument_is_refused_by_name(wire, reply):
+    wire.add(replies={"*IDN?": reply})
+    with pytest.raises(IdentityError) as caught:
+        open_session(wire)
+    assert reply in str(caught.value)
+    assert "box" in str(caught.value)
+
+
+def test_the_serial_number_is_compared_where_one_is_expected(wire):
+    wire.add()
+    open_session(wire, expect_serial="1234")
+    with pytest.raises(IdentityError, match="77"):
+        open_session(wire, expect_serial="77")
+
+
+def test_all_errors_are_reported(wire):
+    wire.add(replies={"SYST:ERR?": ['-113,"Undefined header"', '-222,"Data out of range"', '0,"No error"']})
+    with pytest.raises(InstrumentError, match="Undefined header.*out of range") as caught:
+        open_session(wire).check_errors("testing")
+    assert caught.value.queue == ('-113,"Undefined header"', '-222,"Data out of range"')
+
+
+def test_an_endless_error_queue_ends(wire):
+    box = wire.add(replies={"SYST:ERR?": '-350,"Queue overflow"'})
+    with pytest.raises(InstrumentError, match="still reports"):
+        open_session(wire).check_errors()
+    assert box.messages.count("SYST:ERR?") == ERROR_QUEUE_CAP
+
+
+def test_a_reply_of_another_form_desyncs_the_link(wire):
+    wire.add(replies={"A?": "soon"})
+    session = open_session(wire)
+    with pytest.raises(LinkDesync):
+        session.ask("A?", parse_integer)
+    assert session.link.state is LinkState.DESYNCED
+
+
+def test_an_output_is_on_when_the_instrument_says_so(wire):
+    box = wire.add(replies={"OUTP?": "1"})
+    session = open_session(wire)
+    session.output_on(OUTPUT)
+    assert session.output is OutputState.ON
+    box.replies["OUTP?"] = "0"
+    with pytest.raises(InstrumentError, match="did not switch"):
+        session.output_on(OUTPUT)
+    assert session.output is OutputState.OFF
+
+
+def test_making_safe_writes_before_it_reads(wire):
+    box = wire.add(replies={"OUTP?": "0"})
+    session = open_session(wire)
+    session.make_safe()
+    assert box.messages == ["*IDN?", "OUTP OFF", "OUTP?"]
+    assert session.output is OutputState.OFF
+
+
+def test_making_safe_over_a_doubtful_link_reconnects_and_writes_first(wire):
+    box = wire.add(replies={"OUTP?": "0"})
+    session = open_session(wire)
+    session.link.distrust()
+    session.make_safe()
+    assert box.opens == 2
+    assert box.messages[1] == "OUTP OFF"
+    assert box.messages[-1] == "OUTP?"
+    assert session.output is OutputState.OFF
+
+
+def test_a_time_out_while_making_safe_is_tried_on_a_fresh_connection(wire):
+    def late(_text: str) -> None:
+        box.replies["OUTP?"] = "0"
+        box.late.append(b"1\n")
+
+    box = wire.add(replies={"OUTP?": late})
+    session = open_session(wire)
+    session.make_safe()
+    assert box.opens == 2
+    assert box.messages.count("OUTP OFF") == 2
+    assert session.output is OutputState.OFF
+
+
+def test_an_output_that_stays_on_is_the_worst_event(wire):
+    wire.add(replies={"OUTP?": "1"})
+    session = open_session(wire)
+    with pytest.raises(SafeStateError, match="cut its power"):
+        session.make_safe()
+    assert session.output is OutputState.UNKNOWN
+
+
+def test_a_dead_instrument_is_the_worst_event_too(wire):
+    box = wire.add(replies={"OUTP?": "0"})
+    session = open_session(wire)
+    box.is_deaf = True
+    with pytest.raises(SafeStateError, match="cut its power"):
+        session.make_safe()
+    assert box.messages.count("OUTP OFF") == 2
+    assert session.output is OutputState.UNKNOWN
