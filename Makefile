@@ -1,0 +1,41 @@
+# One command each on a fresh machine with Python 3.11 or newer: they make .venv, install into it, and run.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help train test lint slow cifar pictures clean
+
+help:           ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+train: $(INSTALLED)  ## Train ResNet-18 on the simulated bench, embedded data, about two minutes
+	$(BIN)/hil train --calibrate
+
+test: $(INSTALLED)   ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)   ## Format check, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+slow: $(INSTALLED)   ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow -s
+
+cifar: $(INSTALLED)  ## Run the tests on CIFAR-10 files in the folder DOMAINWALL_CIFAR10
+	$(BIN)/python -m pytest -m cifar -s
+
+pictures: $(INSTALLED)  ## Make the pictures of the README from the latest run in runs/
+	$(BIN)/hil monitor --screenshot docs/images/monitor.svg --size 120x36
+
+clean:          ## Remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(INSTALLED)
