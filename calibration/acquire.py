@@ -69,7 +69,7 @@ class Readings:
 def run_staircase(
     station: Station, config: StaircaseConfig, generator: np.random.Generator, progress: StepCounter
 ) -> Readings:
-    """Carry out the whole experiment and leave the walls in the middle. Moves the walls; outputs are off afterwards, whatever happens.
+    """Carry out the whole experiment. Moves the walls and leaves them in the middle; outputs are off whatever happens.
 
     Args:
         station: the devices.
@@ -128,7 +128,8 @@ def _find_ends(station: Station, config: StaircaseConfig) -> tuple[Ends, FirstLo
     ends = Ends(low_s=_read_repeatedly(station, config.end_reads), high_s=high_s)
     if not np.median(ends.high_s.mean(axis=0) - ends.low_s.mean(axis=0)) > 5 * tolerance_s:
         raise DeviceFault(
-            f"{_BURST} pulses of {config.amplitude_v:g} V and {width_s:g} s did not move the walls; raise amplitude_v, lengthen widths_s or check the wiring"
+            f"{_BURST} pulses of {config.amplitude_v:g} V and {width_s:g} s did not move the walls; "
+            "raise amplitude_v, lengthen widths_s or check the wiring"
         )
     push_step = _look(station, ends, Polarity.PUSH, width_s)
     _drive_to_end(station, Polarity.PUSH, width_s, tolerance_s)
@@ -146,7 +147,8 @@ def _drive_to_end(station: Station, polarity: Polarity, width_s: float, toleranc
             return
         before = after
     raise DeviceFault(
-        f"the walls still move after {_BURST * _BURSTS} {polarity} pulses of {width_s:g} s; lengthen widths_s or raise amplitude_v"
+        f"the walls still move after {_BURST * _BURSTS} {polarity} pulses of {width_s:g} s; "
+        "lengthen widths_s or raise amplitude_v"
     )
 
 
@@ -158,7 +160,8 @@ def _look(station: Station, ends: Ends, polarity: Polarity, width_s: float) -> C
         count = max(1, fired)
         if fired > _BURST * _BURSTS:
             raise DeviceFault(
-                f"the walls stick at an end stop: {fired} {polarity} pulses of {width_s:g} s did not free them; raise amplitude_v"
+                f"the walls stick at an end stop: {fired} {polarity} pulses of {width_s:g} s did not free them; "
+                "raise amplitude_v"
             )
         station.pulse(polarity, width_s, np.full(len(moved), count, np.int64))
         fired += count

@@ -27,10 +27,10 @@ class Calibration:
     """What was read."""
 
     def save(self, path: Path) -> DeviceParameters:
-        """Write the raw record beside the parameter file, then the file. Return the parameters as written, which name the record.
+        """Write the raw record, then the parameter file that names it. Return the parameters as written.
 
         Args:
-            path: the parameter file, for example `parameters.json`; its folder is made if need be.
+            path: the parameter file, for example `parameters.json`; the record lies beside it. Folders are made.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         raw = path.with_suffix(".raw.npz")
@@ -43,7 +43,7 @@ class Calibration:
 def calibrate(
     bench: Bench, config: StaircaseConfig | None = None, *, seed: int = 0, progress: Progress | None = None
 ) -> Calibration:
-    """Measure a staircase on randomly chosen devices and fit it. Moves their walls, and leaves them in the middle of the track.
+    """Measure a staircase on randomly chosen devices and fit it. Moves their walls and leaves them in the middle.
 
     Args:
         bench: an open bench.

@@ -17,7 +17,7 @@ from drivers.protocols import Polarity
 SCHEMA_VERSION = 1
 """Version of the parameter file."""
 
-SIGNIFICANCE = 0.01
+SIGNIFICANCE = 0.001
 """A p-value below this says that the model does not describe the data."""
 
 _ROUNDING = 1e-9
@@ -40,7 +40,10 @@ class StepStatistics:
 
 @final
 class DeviceParameters(BaseModel):
-    """How the walls of a bench answer to pulses of one amplitude. Displacements are fractions of the track per pulse of the reference width."""
+    """How the walls of a bench answer to pulses of one amplitude.
+
+    Displacements are fractions of the track per pulse of the reference width.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -124,6 +127,11 @@ class DeviceParameters(BaseModel):
         return self
 
     @property
+    def estimates(self) -> dict[str, Estimate]:
+        """Return every estimate by its name, in the order of the file."""
+        return {name: value for name, value in self if isinstance(value, Estimate)}
+
+    @property
     def describes_data(self) -> bool:
         """Return whether the model stood every test that could be made."""
         return all(p is None or p >= SIGNIFICANCE for p in (self.proportionality_p, self.evenness_p))
@@ -159,7 +167,7 @@ class DeviceParameters(BaseModel):
         return self._calibrated(mu / self.mu_pull.value * self.reference_width_s)
 
     def mu_range(self, polarity: Polarity) -> tuple[float, float]:
-        """Return the smallest and the largest mean displacement that a calibrated width gives, fraction of the track."""
+        """Return the smallest and the largest mean displacement of a calibrated width, fraction of the track."""
         mu = self.mu_push if polarity is Polarity.PUSH else self.mu_pull
         shortest, longest = self.width_range_s
         return mu.value * shortest / self.reference_width_s, mu.value * longest / self.reference_width_s

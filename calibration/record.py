@@ -73,7 +73,10 @@ class StaircaseRecord:
     pulses: NDArray[np.int64]
     """Pulses of one step, shape (W, 2, D)."""
     conductance_s: NDArray[np.float64]
-    """Readings before the first and after each step, siemens, shape (W, C, 2, N + 1, D); the last one up is the first one down."""
+    """Readings before the first and after each step, siemens, shape (W, C, 2, N + 1, D).
+
+    The last one up is the first one down.
+    """
     low_s: NDArray[np.float64]
     """Readings at the low end stop, siemens, shape (R, D)."""
     high_s: NDArray[np.float64]
@@ -118,7 +121,8 @@ class StaircaseRecord:
             ) from error
         if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
             raise ConfigError(
-                f"{path}: not the record that the parameters were fitted to (SHA-256 differs); find the original or calibrate again"
+                f"{path}: not the record that the parameters were fitted to (SHA-256 differs); "
+                "find the original or calibrate again"
             )
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:

@@ -159,8 +159,8 @@ class WiredStation:
             meter.output_off()
         if reading.in_compliance:
             raise DeviceFault(
-                f"device {self.devices[0]}: the current reached the compliance of {self._config.read_compliance_a:g} A at "
-                f"{self._config.read_voltage_v:g} V; look for a short, or raise read_compliance_a"
+                f"device {self.devices[0]}: the current reached the compliance of {self._config.read_compliance_a:g} A "
+                f"at {self._config.read_voltage_v:g} V; look for a short, or raise read_compliance_a"
             )
         return np.array([reading.current_a / reading.voltage_v])
 

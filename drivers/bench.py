@@ -200,9 +200,7 @@ class Bench:
     def _only(self, kind: type[T], role: str, model: str) -> T:
         found = [driver for _, driver in self._drivers if isinstance(driver, kind)]
         if len(found) != 1:
-            raise ConfigError(
-                f"{self.config.origin}: {role} is needed and there are {len(found)}: list one {model!r}"
-            )
+            raise ConfigError(f"{self.config.origin}: {role} is needed and there are {len(found)}: list one {model!r}")
         return found[0]
 
 

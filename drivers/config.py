@@ -10,7 +10,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
 
 from drivers.errors import ConfigError
 from drivers.protocols import Crosspoint
@@ -24,9 +33,17 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+Range = Annotated[tuple[StrictFloat, StrictFloat], AfterValidator(_ordered)]
+"""`[low, high]`, which narrows what the model can do."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+"""What the instrument is called on this bench."""
+
 Address = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[ -~]+$")]
+"""VISA resource name."""
+
+Serial = str | None
+"""The only serial number that will do; None takes any."""
 
 
 class PulseLimits(BaseModel):
@@ -60,12 +77,11 @@ class Keysight81160AEntry(BaseModel):
     model: Literal["keysight-81160a"]
     address: Address
     load_ohm: Annotated[
-        float,
+        StrictFloat,
         Field(ge=0.3, le=1e6, description="resistance of the write path, by which the generator scales its levels"),
     ]
     """Resistance of the write path, ohms: a wrong value is a wrong voltage at the device."""
-    expect_serial: str | None = None
-    """The only serial number that will do."""
+    expect_serial: Serial = None
     limits: PulseLimits = PulseLimits()
 
 
@@ -77,8 +93,7 @@ class Keithley2450Entry(BaseModel):
     name: Name
     model: Literal["keithley-2450"]
     address: Address
-    expect_serial: str | None = None
-    """The only serial number that will do."""
+    expect_serial: Serial = None
     limits: SourceLimits = SourceLimits()
 
 
@@ -90,8 +105,7 @@ class Keithley7001Entry(BaseModel):
     name: Name
     model: Literal["keithley-7001"]
     address: Address
-    expect_serial: str | None = None
-    """The only serial number that will do."""
+    expect_serial: Serial = None
 
 
 class DwaEntry(BaseModel):
@@ -102,8 +116,7 @@ class DwaEntry(BaseModel):
     name: Name
     model: Literal["dwa-1"]
     address: Address
-    expect_serial: str | None = None
-    """The only serial number that will do."""
+    expect_serial: Serial = None
     limits: PulseLimits = PulseLimits()
 
 
@@ -126,13 +139,13 @@ class Wiring(BaseModel):
 
     model_config = _STRICT
 
-    slot: Annotated[int, Field(ge=1, le=2)]
+    slot: Annotated[StrictInt, Field(ge=1, le=2)]
     """Slot of the card."""
-    pulse_row: Annotated[int, Field(ge=1, le=4)]
+    pulse_row: Annotated[StrictInt, Field(ge=1, le=4)]
     """Row that the pulse source feeds."""
-    measure_row: Annotated[int, Field(ge=1, le=4)]
+    measure_row: Annotated[StrictInt, Field(ge=1, le=4)]
     """Row that the source-measure unit reads."""
-    devices: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=10)]
+    devices: Annotated[tuple[Annotated[StrictInt, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=10)]
     """Array device on column 1, 2, ..."""
 
     @model_validator(mode="after")
@@ -176,11 +189,13 @@ class BenchFile(BaseModel):
     model_config = _STRICT
 
     bench: BenchTable
-    instrument: Annotated[tuple[Annotated[InstrumentEntry, Field(discriminator="model")], ...], Field(min_length=1)]
+    instrument: tuple[Annotated[InstrumentEntry, Field(discriminator="model")], ...]
     wiring: Wiring | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "BenchFile":
+        if not self.instrument:
+            raise ValueError("a bench has at least one [[instrument]]")
         _refuse_twins("name", [entry.name for entry in self.instrument])
         _refuse_twins("address", [entry.address for entry in self.instrument])
         if self.wiring is None and _WIRED.issubset(entry.model for entry in self.instrument):
@@ -262,7 +277,7 @@ def _finding(kind: str, place: tuple[int | str, ...], message: str) -> str:
     match kind:
         case "extra_forbidden":
             return f"{_where(place[:-1])}: unknown key {place[-1]!r}{_suggestion(str(place[-1]), keys)}"
-        case "missing":
+        case "missing" if place[-1] in keys:
             about = _table(place[:-1]).model_fields[str(place[-1])].description
             return f"{_where(place[:-1])}: the key {place[-1]!r} is missing" + (f": {about}" if about else "")
         case "union_tag_invalid" | "union_tag_not_found":

@@ -1,7 +1,7 @@
 """What the rest of the toolkit may ask of an instrument.
 
-Everything above `drivers` programs against these protocols; which model stands behind them is the bench file's business.
-Amplitudes are magnitudes in volts; the direction is the pulse's polarity.
+Everything above `drivers` programs against these protocols; which model stands behind them is the bench file's
+business. Amplitudes are magnitudes in volts; the direction is the pulse's polarity.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 _HELP = """\
-The monitor reads the run directory and nothing else. Leaving it does not touch the run.
+The monitor reads the run directory and nothing else.
+Leaving it does not touch the run.
 
 Keys
   q        leave; the run goes on
@@ -36,7 +37,7 @@ Layers
   Teff/T   compiled over target variance: effective over set temperature
   LSB      weight change of one pulse
 
-Requested → achieved
+Updates
   A sample of weights: the change asked for and the change read back. A perfect
   array puts every dot on the dotted diagonal; the spread about it is the noise.
 

@@ -42,9 +42,11 @@ class RunWatcher:
     def poll(self) -> Snapshot:
         """Read what is new and return it; the same object as before when nothing is."""
         was_behind = self._reader.is_behind
-        # Looked at before reading: what a process wrote last is then already there to be read.
-        is_gone = liveness.is_gone(self._reader.manifest)
         changed = self._reader.poll()
+        is_gone = liveness.is_gone(self._reader.manifest)
+        if is_gone and not self._latest.is_process_gone:
+            # Its last word may have come between the reading and the look at the process.
+            changed |= self._reader.poll()
         self._note_beat()
         is_local = liveness.is_on_this_host(self._reader.manifest)
         known = (self._latest.exists, self._latest.is_process_gone)

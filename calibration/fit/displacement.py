@@ -1,13 +1,15 @@
 """Mean, variance and spread of the displacement by one pulse, from a staircase.
 
-The model: pulses of width w move the wall of device i by independent steps of mean m_i and variance v_i, both proportional to w; every reading
-adds white noise of variance r. Then n steps of p pulses, read before the first and after each, have increments of mean p m_i, and
+The model: pulses of width w move the wall of device i by independent steps of mean m_i and variance v_i, both
+proportional to w; every reading adds white noise of variance r. Then n steps of p pulses, read before the first and
+after each, have increments of mean p m_i, and
 
     E[sample variance of the increments] = p v_i + 2 r (n + 1) / n
 
-because neighbouring increments share a reading (a moving average, not independent noise: leaving r out, or taking 2 r, is biased). Each width
-gives each device its own m_i and v_i at the reference width; the widths are averaged with weights that all devices share, and devices are the
-sample that intervals are taken over. The law "proportional to the width" and the evenness along the staircase are tested on the same numbers.
+because neighbouring increments share a reading: a moving average, not independent noise. Leaving r out or taking 2 r
+is biased. Each width gives each device its own m_i and v_i at the reference width; the widths are averaged with weights
+that all devices share, and devices are the sample that intervals are taken over. The law "proportional to the width"
+and the evenness along the staircase are tested on the same numbers.
 """
 
 from dataclasses import dataclass
@@ -147,7 +149,7 @@ def _weights(variances: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _halves(excursions: Excursions, direction: int) -> NDArray[np.float64]:
-    """Return the way made in the first and in the second half of the runs, as a share of the average way, shape (2, D)."""
+    """Return the way made in either half of the runs, as a share of the average way, shape (2, D)."""
     usable = excursions.usable[:, :, direction, None]
     way = np.where(usable, excursions.advance[:, :, direction], 0.0).sum(axis=1)
     share = way / way.sum(axis=1).mean(axis=-1)[:, None, None]

@@ -73,13 +73,16 @@ def _noise(record: StaircaseRecord, keep: NDArray[np.bool_]) -> NDArray[np.float
     """Return the variance of one reading, rounding to codes included, fraction of the track squared."""
     rest = record.rest_s[:, keep].var(axis=0, ddof=1)
     floor = record.origin.resolution_s**2 / 12
-    # Below a step of the read-out, readings of a wall at rest repeat exactly; those of a moving wall still scatter by the rounding.
+    # Noise below a code does not show at rest, where readings repeat exactly; readings of a moving wall scatter still.
     noise = rest if rest.mean() > floor else np.full_like(rest, floor)
     return noise / (record.high_s[:, keep].mean(axis=0) - record.low_s[:, keep].mean(axis=0)) ** 2
 
 
 def _rounding(readings_s: NDArray[np.float64], resolution_s: float) -> float:
-    """Return how far the mean of rounded readings can be off: half a step, less what noise smooths away (the first harmonic of the rounding error)."""
+    """Return how far the mean of rounded readings can be off: half a code, less what noise smooths away.
+
+    The noise damps the first harmonic of the rounding error by exp(-2 pi^2 noise^2 / code^2), the others more.
+    """
     if resolution_s == 0:
         return 0.0
     in_steps = float(readings_s.var(axis=0, ddof=1).mean()) / resolution_s**2 - 1 / 12

@@ -1,7 +1,7 @@
 """Confidence intervals, 95 %, for what a sample of devices says about all of them.
 
-Devices are the independent units: whatever happens within one device (pulses, noise, widths) shows in the scatter between devices, so that an
-interval over devices covers it without a model of it.
+Devices are the independent units: whatever happens within one device (pulses, noise, widths) shows in the scatter
+between devices, so that an interval over devices covers it without a model of it.
 """
 
 import numpy as np
@@ -46,11 +46,12 @@ def root_mean_square(squares: NDArray[np.float64], unit: str) -> Estimate:
 
 
 def relative_spread(values: NDArray[np.float64], within: NDArray[np.float64]) -> Estimate:
-    """Return the standard deviation between devices over the mean: random effects, the variance within devices taken out.
+    """Return the standard deviation between devices over the mean, the variance within devices taken out.
 
-    The scatter of the estimates has variance `between + within`. Its chi-square interval and the interval of `within` are combined for the
-    difference, then with that of the mean for the ratio, by the method of variance-estimate recovery (Zou and Donner, Statistics in Medicine 27
-    (2008) 1693). Tails heavier than a normal law's widen the interval.
+    Random effects: the scatter of the estimates has variance `between + within`. Its chi-square interval and the
+    interval of `within` are combined for the difference, then with that of the mean for the ratio, by the method of
+    variance-estimate recovery (Zou and Donner, Statistics in Medicine 27 (2008) 1693). Tails heavier than a normal
+    law's widen the interval.
 
     Args:
         values: one estimate per device.

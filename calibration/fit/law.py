@@ -8,7 +8,7 @@ from scipy import stats
 def equal_means(values: NDArray[np.float64]) -> float | None:
     """Test whether several quantities have the same population mean (Hotelling's T-square on their differences).
 
-    Each device has its own level, which cancels in the differences. Returns None with too few devices or only one quantity.
+    Each device has its own level, which cancels in the differences. Returns None with one quantity or too few devices.
 
     Args:
         values: shape (quantities, devices).

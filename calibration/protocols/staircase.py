@@ -1,8 +1,8 @@
 """The staircase: N steps of pushes, then N steps of pulls, M times, at each of several pulse widths.
 
-A step is a number of pulses followed by a reading. Every run of pushes and pulls starts from a place that each wall is brought to first, so that
-the excursion spans the middle of the track and stays clear of the end stops. The order of the widths is shuffled within each cycle: a drift of the
-device then spreads over all widths instead of looking like a law of the width.
+A step is a number of pulses followed by a reading. Every run starts from a place that each wall is brought to first, so
+that the excursion spans the middle of the track and stays clear of the end stops. The order of the widths is shuffled
+within each cycle: a drift of the device then spreads over all widths instead of looking like a law of the width.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class StaircaseConfig:
     """Fraction of the track that the average wall covers in one direction of a run."""
     margin: float = 0.04
     """A wall read closer than this to an end stop, fraction of the track, makes its run unusable."""
-    pulses_per_step: int = 1020
+    pulses_per_step: int = 510
     """Most pulses in one step. Short pulses then cover less than `span`."""
     end_reads: int = 16
     """Readings averaged at each end stop."""
@@ -74,7 +74,7 @@ class StaircaseConfig:
             (list(widths) == sorted(set(widths)), f"widths_s must increase, not {widths}"),
             (
                 bool(widths) and widths[0] <= self.reference_width_s <= widths[-1],
-                f"reference_width_s = {self.reference_width_s:g} s lies outside widths_s; choose it between the shortest and the longest",
+                f"reference_width_s = {self.reference_width_s:g} s lies outside widths_s; choose it between them",
             ),
             (self.amplitude_v > 0, f"amplitude_v is a magnitude above zero, not {self.amplitude_v:g}"),
             (self.devices >= 3, f"devices = {self.devices}: a spread needs at least 3"),
@@ -233,7 +233,7 @@ def _pulses_per_step(config: StaircaseConfig, look: FirstLook, polarity: Polarit
     step = float(np.mean(look.steps(polarity))) * width_s / look.width_s
     if config.steps * step > 0.7:
         raise LimitError(
-            f"one {polarity} of {width_s:g} s moves a wall by about {step:.2g} of the track, {config.steps} steps do not fit; "
-            "take shorter widths_s, fewer steps or a lower amplitude_v"
+            f"one {polarity} of {width_s:g} s moves a wall by about {step:.2g} of the track, "
+            f"{config.steps} steps do not fit; take shorter widths_s, fewer steps or a lower amplitude_v"
         )
     return min(config.pulses_per_step, max(1, round(config.span / config.steps / step)))

@@ -120,6 +120,14 @@ def test_plain_instruments_of_a_yaml_file_stand_beside_the_twins(tmp_path: Path)
         assert status_of(caught) == StatusCode.error_nonsupported_operation
 
 
+def test_a_twin_and_a_plain_instrument_cannot_share_an_address(tmp_path: Path):
+    (tmp_path / "plain.yaml").write_text(PLAIN.replace("TCPIP::lamp::INSTR", ARRAY))
+    specification = write_bench(tmp_path)
+    (tmp_path / "bench.toml").write_text((tmp_path / "bench.toml").read_text() + '\n[yaml]\npath = "plain.yaml"\n')
+    with pytest.raises(ValueError, match="is both a twin and a YAML instrument"):
+        pyvisa.ResourceManager(specification)
+
+
 def test_a_bench_file_that_is_wrong_is_refused_in_words(tmp_path: Path):
     with pytest.raises(ValueError, match=r"nowhere\.toml: cannot be read"):
         pyvisa.ResourceManager(f"{tmp_path}/nowhere.toml@domainwall")

@@ -1,4 +1,4 @@
-"""The fit against records made from known laws, written independently of the simulator: steps follow a gamma law, devices a lognormal one."""
+"""The fit against records made here from known laws: steps follow a gamma law, devices a lognormal one."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -106,7 +106,7 @@ def covered(fit: DisplacementFit, truth: Truth) -> dict[str, bool]:
 @pytest.mark.parametrize("dtod", [0.0, 0.08, 0.2])
 @pytest.mark.parametrize("devices", [10, 60])
 def test_intervals_cover_the_truth_for_few_devices_and_any_spread(devices: int, dtod: float) -> None:
-    """Right intervals miss 1 in 20, a skewed law of devices 1 in 14. If so, one of the 66 counts falls short once in 1000 choices of the seed."""
+    """Right intervals miss 1 in 20, or 1 in 14 for a skewed law of devices: then 1 seed in 1000 fails a count."""
     draws = 200
     generator = np.random.default_rng([devices, round(1000 * dtod)])
     truth = Truth(dtod=dtod)

@@ -2,8 +2,9 @@
 
 import math
 import os
+import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from hil.telemetry import (
     StepTimes,
     TelemetryWriter,
 )
-
 from tui.screenshot import screen_text
 
 STARTED_S = 1_795_000_000.0
@@ -195,13 +195,44 @@ class RunBuilder:
         """Bring what was handed over to disk now, whatever the writer thread does."""
         self.writer.close()
 
-    def put_status(self, changed: Status) -> None:
-        """Replace the status on disk."""
-        (self.directory / "status.json").write_bytes(msgspec.json.encode(changed))
+    def grow(self, first: int, last: int) -> None:
+        """Append more steps to a run, as its own writer would."""
+        self.writer = TelemetryWriter(self.directory, self.manifest())
+        self.write(first, last)
+        self.flush()
 
-    def put_manifest(self, changed: Manifest) -> None:
-        """Replace the manifest on disk."""
+    def manifest(self) -> Manifest:
+        """The manifest on disk."""
+        return msgspec.json.decode((self.directory / "run.json").read_bytes(), type=Manifest)
+
+    def put_status(self, step: int, **changes: object) -> None:
+        """Replace the status on disk."""
+        (self.directory / "status.json").write_bytes(msgspec.json.encode(status(step, **changes)))
+
+    def put_manifest(self, **changes: object) -> None:
+        """Change the manifest on disk."""
+        changed = msgspec.structs.replace(self.manifest(), **changes)
         (self.directory / "run.json").write_bytes(msgspec.json.encode(changed))
+
+    @staticmethod
+    def step_record(step: int) -> Step:
+        """The record that the run holds of a step."""
+        return step_record(step)
+
+    @staticmethod
+    def status_record(step: int) -> Status:
+        """The status that the run had after a step."""
+        return status(step)
+
+    @staticmethod
+    def status_of(step: int, changes: dict[str, dict[str, object]]) -> list[InstrumentStatus]:
+        """The instruments after a step, some of them changed by name."""
+        return instruments(step, **changes)
+
+    @staticmethod
+    def renamed_layers(name: str) -> list[LayerInfo]:
+        """The layers, the first under another name."""
+        return [msgspec.structs.replace(LAYERS[0], name=name), *LAYERS[1:]]
 
     def append_metrics(self, content: bytes) -> None:
         """Append raw bytes to the metrics."""
@@ -221,24 +252,23 @@ def build_run(directory: Path, steps: int = 300) -> RunBuilder:
     return builder
 
 
+@pytest.fixture(scope="session")
+def written_once(tmp_path_factory: pytest.TempPathFactory) -> RunBuilder:
+    """A run that tests copy rather than write anew."""
+    return build_run(tmp_path_factory.mktemp("runs") / "run")
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> RunBuilder:
+def run(written_once: RunBuilder, tmp_path: Path) -> RunBuilder:
     """A run under way: 300 of 500 steps."""
-    return build_run(tmp_path / "run")
+    copy = shutil.copytree(written_once.directory, tmp_path / "run")
+    return RunBuilder(copy, written_once.writer, written_once.now_s)
 
 
 @pytest.fixture
-def new_run(tmp_path: Path) -> Iterator[Callable[[int], RunBuilder]]:
-    """Builds runs of a given number of steps."""
-    made: list[RunBuilder] = []
-
-    def make(steps: int) -> RunBuilder:
-        made.append(build_run(tmp_path / f"run{len(made)}", steps))
-        return made[-1]
-
-    yield make
-    for builder in made:
-        builder.writer.close()
+def new_run(tmp_path: Path) -> Callable[[int], RunBuilder]:
+    """Builds a run of a given number of steps."""
+    return lambda steps: build_run(tmp_path / f"run-of-{steps}", steps)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The screen says what the run directory holds, at every size and after every key."""
 
 import re
-from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -60,7 +59,7 @@ def test_all_layers_are_in_sight_on_a_tall_screen(run, text_at):
 
 def watch(builder, size=(120, 36)) -> tuple[MonitorApp, object]:
     app = MonitorApp(builder.directory, builder.clock, follows=False)
-    return app, app.run_test(size=size)
+    return app, app.run_test(size=size, notifications=True)
 
 
 async def polled(app: MonitorApp, pilot: Pilot) -> str:
@@ -85,13 +84,13 @@ async def test_q_leaves_and_the_run_directory_is_untouched(run):
     assert {path: path.stat().st_mtime_ns for path in run.directory.rglob("*")} == before
 
 
-async def test_space_holds_the_panels_but_not_the_head(new_run, tmp_path):
+async def test_space_holds_the_panels_but_not_the_head(new_run):
     run = new_run(10)
     app, session = watch(run)
     async with session as pilot:
         await polled(app, pilot)
         assert "VIEW FROZEN" in await press(app, pilot, "space")
-        grow(run, 11, 40)
+        run.grow(11, 40)
         frozen = await polled(app, pilot)
         assert "last step, 10" in frozen
         assert "step 40/500" in frozen
@@ -103,15 +102,15 @@ async def test_space_holds_the_panels_but_not_the_head(new_run, tmp_path):
 async def test_brackets_choose_a_layer_and_come_back_to_all(run):
     app, session = watch(run)
     async with session as pilot:
-        assert "achieved: all layers" in await polled(app, pilot)
+        assert "Updates: all layers" in await polled(app, pilot)
         chosen = await press(app, pilot, "right_square_bracket")
-        assert "achieved: conv1" in chosen
+        assert "Updates: conv1" in chosen
         assert re.search(r"conv1 +◂", chosen)
         assert "n 196" in chosen
-        assert "achieved: all layers" in await press(app, pilot, "left_square_bracket")
+        assert "Updates: all layers" in await press(app, pilot, "left_square_bracket")
         last = await press(app, pilot, "left_square_bracket")
-        assert "achieved: fc" in last
-        assert "achieved: all layers" in await press(app, pilot, "right_square_bracket")
+        assert "Updates: fc" in last
+        assert "Updates: all layers" in await press(app, pilot, "right_square_bracket")
 
 
 async def test_the_chosen_layer_is_scrolled_into_sight(run):
@@ -212,7 +211,9 @@ async def test_a_picture_that_cannot_be_saved_is_said_and_not_fatal(run):
     app, session = watch(run)
     async with session as pilot:
         await polled(app, pilot)
-        assert "Not saved" in await press(app, pilot, "s")
+        await press(app, pilot, "s")
+        await pilot.pause()
+        assert "Not saved" in text_of(app)
         assert app.is_running
 
 
@@ -232,27 +233,9 @@ async def test_light_and_terminal_themes_draw_too(run):
             assert "TRAINING" in await polled(app, pilot)
 
 
-def grow(builder, first: int, last: int) -> None:
-    from hil.telemetry import TelemetryWriter
-
-    manifest = (builder.directory / "run.json").read_bytes()
-    import msgspec
-
-    from hil.telemetry import Manifest
-
-    builder.writer = TelemetryWriter(builder.directory, msgspec.json.decode(manifest, type=Manifest))
-    builder.write(first, last)
-    builder.flush()
-
-
 def test_a_run_without_a_bench_says_so(run, text_at):
-    import msgspec
-
-    from hil.telemetry import Manifest
-
-    manifest = msgspec.json.decode((run.directory / "run.json").read_bytes(), type=Manifest)
-    run.put_manifest(msgspec.structs.replace(manifest, digital=True, bench="", library="", instruments=[], layers=[]))
-    Path(run.directory / "latest" / "updates.npy").unlink()
+    run.put_manifest(digital=True, bench="", library="", instruments=[], layers=[])
+    (run.directory / "latest" / "updates.npy").unlink()
     text = text_at(run, 120, 36)
     assert "DIGITAL, no bench" in text
     assert "digital run: no bench takes part" in text

@@ -243,5 +243,5 @@ def test_the_report_says_when_the_model_fails() -> None:
 
 
 def test_importing_the_package_leaves_scipy_alone() -> None:
-    code = "import sys, calibration; sys.exit(any(name.split('.')[0] in ('scipy', 'torch', 'numba') for name in sys.modules))"
+    code = "import sys, calibration; sys.exit(any(name in sys.modules for name in ('scipy', 'torch', 'numba')))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -13,7 +13,7 @@ from tui.quantity import plain, whole
 from tui.view import View
 
 _PALETTE = (Role.PLAIN, Role.GUIDE, Role.SPARSE, Role.MIDDLING, Role.DENSE)
-_TITLE = "Requested → achieved"
+_TITLE = "Updates"
 _X_NAMES = ("requested Δw, weight units", "requested Δw", "Δw")
 _SHOWN = 0.995
 """Share of the points that the axes are made to hold."""

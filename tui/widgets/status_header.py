@@ -113,7 +113,7 @@ def _figures(view: View, width: int) -> Row:
             f"infeasible {percent(step.infeasible_fraction)} %",
             f"clipped {percent(step.clipped_fraction)} %",
         ]
-    while len(" · ".join(figures)) > width - 2:
+    while figures and len(" · ".join(figures)) > width - 2:
         figures.pop()
     row = [Ink(" " + " · ".join(figures), Role.MUTED)]
     room = width - width_of(row) - 4

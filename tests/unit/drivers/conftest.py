@@ -12,6 +12,7 @@ from pyvisa import constants
 from pyvisa.constants import ResourceAttribute, StatusCode
 from pyvisa.errors import VisaIOError
 from pyvisa.highlevel import VisaLibraryBase
+from pyvisa.typing import VISARMSession, VISASession
 
 from drivers.link import Link, VisaLibrary
 
@@ -19,7 +20,8 @@ ADDRESS = "TCPIP0::box::inst0::INSTR"
 IDENTITY = "Acme,Box,1234,1.0"
 TIMEOUT = VisaIOError(StatusCode.error_timeout)
 
-Reply = str | bytes | BaseException | Callable[[str], "str | bytes | BaseException | None"] | list
+Answer = str | bytes | BaseException | None
+Reply = Answer | Callable[[str], Answer] | list[str]
 
 
 class FakeClock:
@@ -64,10 +66,12 @@ class FakeInstrument:
         reply = str(self.ese) if text == "*ESE?" and text not in self.replies else self.replies.get(text)
         if isinstance(reply, list):
             reply = reply.pop(0) if len(reply) > 1 else reply[0]
-        if callable(reply):
+        if isinstance(reply, Callable):
             reply = reply(text)
-        if reply is not None:
-            self.pending.append(reply.encode() + b"\n" if isinstance(reply, str) else reply)
+        if isinstance(reply, str):
+            reply = reply.encode() + b"\n"
+        if isinstance(reply, bytes | BaseException):
+            self.pending.append(reply)
 
     def take(self, count: int, termchar: int | None) -> tuple[bytes, StatusCode]:
         self.reads.append(count)
@@ -96,11 +100,11 @@ class FakeVisa(VisaLibraryBase):
 
     def _init(self) -> None:
         self.instruments = {}
-        self._sessions: dict[int, tuple[FakeInstrument, dict[int, object]]] = {}
+        self._sessions: dict[int, tuple[FakeInstrument, dict[int, int]]] = {}
         self._handles = itertools.count(1)
 
     def open_default_resource_manager(self):
-        return next(self._handles), StatusCode.success
+        return VISARMSession(next(self._handles)), StatusCode.success
 
     def open(self, session, resource_name, access_mode=constants.AccessModes.no_lock, open_timeout=0):
         if resource_name not in self.instruments:
@@ -108,8 +112,11 @@ class FakeVisa(VisaLibraryBase):
         instrument = self.instruments[resource_name]
         instrument.opens += 1
         handle = next(self._handles)
-        self._sessions[handle] = (instrument, {ResourceAttribute.termchar_enabled: False, ResourceAttribute.termchar: 10})
-        return handle, StatusCode.success
+        self._sessions[handle] = (
+            instrument,
+            {ResourceAttribute.termchar_enabled: False, ResourceAttribute.termchar: 10},
+        )
+        return VISASession(handle), StatusCode.success
 
     def close(self, session):
         if session in self._sessions:

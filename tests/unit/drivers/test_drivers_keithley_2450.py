@@ -69,7 +69,7 @@ def test_values_outside_the_limits_send_nothing(wire, level_v, compliance_a):
 
 def test_a_level_that_did_not_take_is_refused(wire):
     meter, _ = open_meter(wire, **{":SOUR:VOLT?": "0.2"})
-    with pytest.raises(InstrumentError, match="0.2"):
+    with pytest.raises(InstrumentError, match=r"0.2"):
         meter.source_voltage(0.1, compliance_a=1e-4)
 
 

@@ -31,7 +31,7 @@ def test_closing_crosspoints_is_read_back(wire):
 
 def test_a_relay_that_does_not_close_is_reported(wire):
     switch, _ = open_switch(wire, "(@1!1!1)")
-    with pytest.raises(InstrumentError, match="did not close .*1!2!10"):
+    with pytest.raises(InstrumentError, match=r"did not close .*1!2!10"):
         switch.close_crosspoints([POINT])
 
 

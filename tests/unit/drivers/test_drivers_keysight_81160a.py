@@ -21,7 +21,10 @@ class Generator:
                 "*IDN?": "Agilent Technologies,81160A,MY1,1.0",
                 "*OPC?": "1",
                 ":OUTP1?": lambda _: self.settings.get(":OUTP1", "0"),
-                **{f"{header}?": self.answer for header in (":VOLT1:HIGH", ":VOLT1:LOW", ":PULS:WIDT1", ":VOLT1:LIM:STAT")},
+                **{
+                    f"{header}?": self.answer
+                    for header in (":VOLT1:HIGH", ":VOLT1:LOW", ":PULS:WIDT1", ":VOLT1:LIM:STAT")
+                },
             }
         )
         self.settings: dict[str, str] = {}
@@ -161,7 +164,7 @@ def test_a_refused_setting_leaves_the_output_off(source, generator):
 @pytest.mark.parametrize("header", [":VOLT1:HIGH", ":VOLT1:LOW", ":PULS:WIDT1", ":VOLT1:LIM:STAT"])
 def test_a_setting_that_did_not_take_leaves_the_output_off(source, generator, header):
     generator.box.replies[f"{header}?"] = "0.3"
-    with pytest.raises(InstrumentError, match="0.3"):
+    with pytest.raises(InstrumentError, match=r"0.3"):
         source.arm(PUSH)
     assert ":OUTP1 ON" not in generator.box.messages
 

@@ -184,7 +184,7 @@ def test_a_closed_link_stays_closed(wire):
     link.close()
     assert link.state is LinkState.CLOSED
     for use in (lambda: link.write("A"), link.resynchronise):
-        with pytest.raises(LinkLost, match="closed|CLOSED"):
+        with pytest.raises(LinkLost, match=r"closed|CLOSED"):
             use()
 
 

@@ -27,12 +27,16 @@ def test_no_infinity_goes_out(value):
         scpi.format_number(value)
 
 
-@pytest.mark.parametrize(("text", "value"), [("1", 1.0), ("+1.50E-06", 1.5e-6), (".5", 0.5), ("-2.", -2.0), ("9.91E37", 9.91e37)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", 1.0), ("+1.50E-06", 1.5e-6), (".5", 0.5), ("-2.", -2.0), ("9.91E37", 9.91e37)]
+)
 def test_real_numbers(text, value):
     assert scpi.parse_real(text) == value
 
 
-@pytest.mark.parametrize("text", ["", " 1", "1 ", "1_0", "nan", "inf", "1e999", "0x1", "1,2", "1.5.2", "1E", "--1", "٣", "+"])
+@pytest.mark.parametrize(
+    "text", ["", " 1", "1 ", "1_0", "nan", "inf", "1e999", "0x1", "1,2", "1.5.2", "1E", "--1", "٣", "+"]
+)
 def test_what_is_no_real_number(text):
     with pytest.raises(LinkDesync):
         scpi.parse_real(text)
@@ -75,7 +79,9 @@ def test_what_is_no_error_entry(text):
 
 
 def test_identities():
-    assert scpi.parse_identity("Acme, Box,12 ,1.0") == Identity(manufacturer="Acme", model="Box", serial="12", firmware="1.0")
+    assert scpi.parse_identity("Acme, Box,12 ,1.0") == Identity(
+        manufacturer="Acme", model="Box", serial="12", firmware="1.0"
+    )
     with pytest.raises(LinkDesync):
         scpi.parse_identity("Acme,Box")
 
@@ -104,7 +110,9 @@ def test_nothing_outside_a_limit_passes(value):
 
 
 def test_limits_can_only_be_narrowed():
-    assert WIDTH.narrowed(1e-8, 1e-5, "here") == Limit(quantity="pulse width", low=1e-8, high=1e-5, unit="s", origin="here")
+    assert WIDTH.narrowed(1e-8, 1e-5, "here") == Limit(
+        quantity="pulse width", low=1e-8, high=1e-5, unit="s", origin="here"
+    )
     for low, high in ((1e-10, 1e-6), (1e-8, 1e-4), (math.nan, 1e-6), (1e-8, math.inf), (1e-6, 1e-8)):
         with pytest.raises(ConfigError, match="here"):
             WIDTH.narrowed(low, high, "here")

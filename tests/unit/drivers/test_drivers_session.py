@@ -42,7 +42,7 @@ def test_the_serial_number_is_compared_where_one_is_expected(wire):
 
 def test_all_errors_are_reported(wire):
     wire.add(replies={"SYST:ERR?": ['-113,"Undefined header"', '-222,"Data out of range"', '0,"No error"']})
-    with pytest.raises(InstrumentError, match="Undefined header.*out of range") as caught:
+    with pytest.raises(InstrumentError, match=r"Undefined header.*out of range") as caught:
         open_session(wire).check_errors("testing")
     assert caught.value.queue == ('-113,"Undefined header"', '-222,"Data out of range"')
 
