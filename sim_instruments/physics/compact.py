@@ -207,7 +207,7 @@ def _move_range(position, spread, first, push, pull, steps, spreads, widths, eve
 @nb.njit(parallel=True, error_model="numpy", cache=True)
 def _move_selected(position, spread, devices, push, pull, steps, spreads, widths, event, seed):
     for index in nb.prange(devices.shape[0]):
-        device = np.int64(devices[index])
+        device = int(devices[index])
         words = np.empty((4, BLOCK // 4), np.uint32)
         normals = np.empty((4, BLOCK // 4), np.float32)
         fill_words(words, device // BLOCK, event, _PULSE_PURPOSE, seed)

@@ -85,7 +85,7 @@ def _read_range(position, first, codes, offset, scale, noise, event, seed):
 @nb.njit(parallel=True, cache=True)
 def _read_selected(position, devices, codes, offset, scale, noise, event, seed):
     for index in nb.prange(devices.shape[0]):
-        device = np.int64(devices[index])
+        device = int(devices[index])
         words = np.empty((4, BLOCK // 4), np.uint32)
         normals = np.empty((4, BLOCK // 4), np.float32)
         fill_words(words, device // BLOCK, event, _READ_PURPOSE, seed)

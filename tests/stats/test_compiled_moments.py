@@ -1,7 +1,7 @@
-"""The compiled update has the mean and the variance that were asked for, over the whole grid and outside the feasible region.
+"""The compiled update has the mean and the variance that were asked for, outside the feasible region too.
 
-Each case draws 1e6 devices. A mean or variance beyond 4 standard errors fails; with 2 x 72 independent checks that happens by chance in about
-1 of 110 runs for a fresh seed. The seeds are fixed.
+Each case draws 1e6 devices. A mean or variance beyond 4 standard errors fails; with 2 x 72 independent checks that
+happens by chance in about 1 of 110 runs with fresh seeds. The seeds are fixed.
 """
 
 import itertools
@@ -31,7 +31,7 @@ def _compile(
 
 
 def _least_variance(drift: float, variances: tuple[float, float]) -> float:
-    """The floor in closed form, written independently of the kernel: rounding noise plus the noise of the net pulses."""
+    """The floor in closed form, apart from the kernel: rounding noise plus the noise of the net pulses."""
     low = np.floor(drift)
     fraction = drift - low
     cost = [k * variances[0] if k >= 0 else -k * variances[1] for k in (low, low + 1)]

@@ -15,9 +15,9 @@ def test_defaults_need_no_file():
 
 
 def test_overrides_reach_nested_keys_and_keep_their_types():
-    config = load_run(None, ["sampler.temperature=1e-4", "data.source='npz'", "data.train=/tmp/a b.npz", "epochs=3"])
+    config = load_run(None, ["sampler.temperature=1e-4", "data.source='npz'", "data.train=files/a b.npz", "epochs=3"])
     assert config.sampler.temperature == 1e-4
-    assert config.data.train == Path("/tmp/a b.npz")
+    assert config.data.train == Path("files/a b.npz")
     assert config.epochs == 3
 
 

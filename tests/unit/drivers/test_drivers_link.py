@@ -235,6 +235,13 @@ def test_a_block_of_line_feeds_comes_back_whole(wire, address, chunk):
     assert link.query("A?") == "1"
 
 
+def test_line_feeds_in_a_block_do_not_split_the_reads_of_a_stream(wire):
+    codes = np.full(1000, 0x0A0A, "<u2")
+    box = wire.add(SOCKET, {"R?": b"#42000" + codes.tobytes() + b"\n"})
+    np.testing.assert_array_equal(wire.link(SOCKET).query_block("R?", "<u2", 1000), codes)
+    assert box.reads == [2, 2005]
+
+
 def test_a_block_arrives_in_one_read_and_is_not_copied(wire):
     payload = np.arange(1000, dtype="<u2")
     reply = b"#42000" + payload.tobytes() + b"\n"
