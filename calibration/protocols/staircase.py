@@ -213,7 +213,7 @@ def plan_staircase(config: StaircaseConfig, look: FirstLook, generator: np.rando
     """
     runs: list[Run] = []
     for cycle in range(config.cycles):
-        for width_index in range(len(config.widths_s)):
+        for width_index in generator.permutation(len(config.widths_s)):
             width_s = config.widths_s[width_index]
             push, pull = (_pulses_per_step(config, look, polarity, width_s) for polarity in DIRECTIONS)
             runs.append(
