@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from calibration.acquire import Progress, run_staircase
+from calibration.acquire import Progress, Readings, run_staircase
 from calibration.parameters import DeviceParameters
 from calibration.protocols import Route, StaircaseConfig
 from calibration.record import InstrumentIdentity, Origin, StaircaseRecord
@@ -61,37 +61,24 @@ def calibrate(
     stations, instruments = _stations(bench, config, generator)
     report = _Counter(total=config.total_steps * len(stations), report=progress)
     readings = [run_staircase(station, config, generator, report) for station in stations]
-    record = StaircaseRecord(
-        device=np.concatenate([station.devices for station in stations]),
-        width_s=np.array(config.widths_s),
-        pulses=np.concatenate([one.pulses for one in readings], axis=-1),
-        conductance_s=np.concatenate([one.conductance_s for one in readings], axis=-1),
-        low_s=np.concatenate([one.ends.low_s for one in readings], axis=-1),
-        high_s=np.concatenate([one.ends.high_s for one in readings], axis=-1),
-        rest_s=np.concatenate([one.rest_s for one in readings], axis=-1),
-        origin=Origin(
-            bench=bench.config.name,
-            library=bench.config.library,
-            route=config.route,
-            created=datetime.now(UTC),
-            seed=seed,
-            amplitude_v=config.amplitude_v,
-            reference_width_s=config.reference_width_s,
-            margin=config.margin,
-            resolution_s=stations[0].resolution_s,
-            instruments=tuple(_identity(instrument) for instrument in instruments),
-        ),
+    origin = Origin(
+        bench=bench.config.name,
+        library=bench.config.library,
+        route=config.route,
+        created=datetime.now(UTC),
+        seed=seed,
+        amplitude_v=config.amplitude_v,
+        reference_width_s=config.reference_width_s,
+        margin=config.margin,
+        resolution_s=stations[0].resolution_s,
+        instruments=tuple(_identity(instrument) for instrument in instruments),
     )
+    record = _joined(stations, readings, config, origin)
     return Calibration(parameters=fit_record(record), record=record)
 
 
-def fit_record(record: StaircaseRecord, *, raw_file: str | None = None) -> DeviceParameters:
-    """Fit a record, fresh or read back from its file. Moves nothing.
-
-    Args:
-        record: the readings.
-        raw_file: name of the file that holds the record, when it is kept.
-    """
+def fit_record(record: StaircaseRecord) -> DeviceParameters:
+    """Fit a record, fresh or read back from its file. Moves nothing."""
     # scipy takes most of a second to import: only a fit pays for it.
     from calibration.fit import fit_displacement
 
@@ -124,7 +111,7 @@ def fit_record(record: StaircaseRecord, *, raw_file: str | None = None) -> Devic
         cycles=cycles,
         pulses=int(record.pulses.sum()) * (readings - 1) * cycles,
         instruments=origin.instruments,
-        raw_file=raw_file,
+        raw_file=None,
         raw_sha256=record.sha256(),
     )
 
@@ -142,6 +129,21 @@ def _stations(
         bench.source_meter,
         bench.switch,
     ]
+
+
+def _joined(
+    stations: list[Station], readings: list[Readings], config: StaircaseConfig, origin: Origin
+) -> StaircaseRecord:
+    return StaircaseRecord(
+        device=np.concatenate([station.devices for station in stations]),
+        width_s=np.array(config.widths_s),
+        pulses=np.concatenate([one.pulses for one in readings], axis=-1),
+        conductance_s=np.concatenate([one.conductance_s for one in readings], axis=-1),
+        low_s=np.concatenate([one.ends.low_s for one in readings], axis=-1),
+        high_s=np.concatenate([one.ends.high_s for one in readings], axis=-1),
+        rest_s=np.concatenate([one.rest_s for one in readings], axis=-1),
+        origin=origin,
+    )
 
 
 def _identity(instrument: Instrument) -> InstrumentIdentity:

@@ -82,7 +82,7 @@ class DeviceParameters(BaseModel):
     dtod_pull: Estimate
     """The same by a pull."""
     read_noise: Estimate
-    """Standard deviation of one reading, fraction of the track."""
+    """Standard deviation of one reading by the instrument of this route, fraction of the track."""
     conductance_low_s: Estimate
     """Conductance at the low end stop."""
     conductance_high_s: Estimate

@@ -1,9 +1,12 @@
 """Parameters for a person to read."""
 
+import math
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from calibration.estimate import Estimate
 from calibration.parameters import SIGNIFICANCE, DeviceParameters
 
 _LABELS = {
@@ -31,8 +34,7 @@ def parameter_table(parameters: DeviceParameters) -> Group:
     for heading in ("quantity", "value", "from", "to", "unit"):
         table.add_column(heading, justify="left" if heading in ("quantity", "unit") else "right")
     for name, estimate in parameters.estimates.items():
-        numbers = (f"{number:.6g}" for number in (estimate.value, estimate.low, estimate.high))
-        table.add_row(_LABELS[name], *numbers, estimate.unit)
+        table.add_row(_LABELS[name], *_numbers(estimate), estimate.unit)
     return Group(table, *verdict(parameters))
 
 
@@ -49,6 +51,13 @@ def verdict(parameters: DeviceParameters) -> list[Text]:
         devices = f"{parameters.dropped_devices} devices that did not move freely"
         lines.append(Text(f"left out: {devices}, {parameters.dropped_runs} runs near an end stop", style="yellow"))
     return lines
+
+
+def _numbers(estimate: Estimate) -> list[str]:
+    """Return value and interval with as many digits as tell them apart."""
+    width = estimate.high - estimate.low
+    digits = 2 + math.ceil(math.log10(abs(estimate.value) / width)) if width > 0 and estimate.value else 3
+    return [f"{number:#.{max(3, digits)}g}" for number in (estimate.value, estimate.low, estimate.high)]
 
 
 def _test(claim: str, p: float | None, scope: str) -> Text:

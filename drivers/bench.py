@@ -284,6 +284,7 @@ def _together(drivers: Sequence[Driver]) -> list[HilError]:
 
 
 def _gathered(kind: type[E], what: str, failures: Sequence[HilError]) -> E:
-    error = kind("; ".join((what, *map(str, failures))))
+    told = (" ".join((str(failure), *getattr(failure, "__notes__", ()))) for failure in failures)
+    error = kind("; ".join((what, *told)))
     error.__cause__ = ExceptionGroup(what, list(failures))
     return error

@@ -27,6 +27,8 @@ from hil.telemetry import (
     TelemetryWriter,
 )
 from tui.screenshot import screen_text
+from tui.view import Snapshot
+from tui.watcher import RunWatcher
 
 STARTED_S = 1_795_000_000.0
 
@@ -263,6 +265,12 @@ def run(written_once: RunBuilder, tmp_path: Path) -> RunBuilder:
     """A run under way: 300 of 500 steps."""
     copy = shutil.copytree(written_once.directory, tmp_path / "run")
     return RunBuilder(copy, written_once.writer, written_once.now_s)
+
+
+@pytest.fixture(scope="session")
+def run_snapshot(written_once: RunBuilder) -> Snapshot:
+    """The run as the monitor reads it."""
+    return RunWatcher(written_once.directory, written_once.clock).poll_to_end()
 
 
 @pytest.fixture

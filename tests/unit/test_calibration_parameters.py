@@ -166,7 +166,9 @@ def test_the_ends_of_the_range_are_inside_and_nothing_beyond(polarity: Polarity)
     smallest, largest = known.mu_range(polarity)
     assert width_for(smallest) == pytest.approx(1e-8)
     assert width_for(largest) == pytest.approx(2e-6)
-    assert 1e-8 <= width_for(smallest) <= width_for(largest) <= 2e-6
+    # A rounding error beyond the end must not reach an instrument whose limit is that end.
+    assert width_for(smallest * (1 - 1e-12)) == 1e-8
+    assert width_for(largest * (1 + 1e-12)) == 2e-6
     for outside in (smallest * 0.999, largest * 1.001, 0.0, -smallest, float("nan")):
         with pytest.raises(LimitError, match="calibrated range"):
             width_for(outside)
@@ -231,6 +233,11 @@ def test_the_report_shows_numbers_with_intervals_and_what_was_left_out() -> None
     text = printed(parameters(dropped_devices=3, dropped_runs=5))
     for word in ("0.004", "0.0036", "0.0044", "track", "512", "3 devices", "5 runs"):
         assert word in text
+
+
+def test_the_report_tells_a_narrow_interval_apart() -> None:
+    narrow = Estimate(value=2e-4, low=1.99997e-4, high=2.00003e-4, unit="S")
+    assert "0.00019999" in printed(parameters(conductance_low_s=narrow))
 
 
 def test_the_report_says_when_the_model_fails() -> None:

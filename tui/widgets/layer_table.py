@@ -55,7 +55,7 @@ _REST = (
     Column(head="clip%", width=5, rank=5, text=_of_step(lambda step: percent(step.clipped))),
     Column(head="sat%", width=4, rank=6, text=_of_step(lambda step: percent(step.saturated))),
     Column(head="Teff/T", width=6, rank=3, text=_of_step(lambda step: plain(step.variance_ratio))),
-    Column(head="LSB", width=5, rank=7, text=_of_step(lambda step: _lsb(step.lsb))),
+    Column(head="LSB", width=5, rank=7, text=_of_step(lambda step: engineering(step.lsb))),
 )
 
 
@@ -166,7 +166,3 @@ def _full_scale(lines: Sequence[Line]) -> float:
         default=0.0,
     )
     return round_up(most, (1, 1.5, 2, 3, 4, 5, 6, 8, 10)) if most > 0 else 1.0
-
-
-def _lsb(value: float) -> str:
-    return engineering(value).replace(" ", "")

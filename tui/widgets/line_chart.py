@@ -84,7 +84,7 @@ def draw_chart(chart: Chart, width: int, height: int) -> Picture:
 
 
 def _y_labels(axis: Axis, rows: int, label: Callable[[float], str]) -> dict[int, str]:
-    ticks = np.array(axis.ticks(max(3, rows // 3)))
+    ticks = np.array(axis.ticks(max(3, rows // (2 if axis.is_log else 3))))
     places = np.rint((1 - axis.place(ticks)) * (4 * rows - 1)).astype(int) // 4
     return {int(row): label(float(tick)) for row, tick in zip(places, ticks, strict=True) if 0 <= row < rows}
 
