@@ -373,7 +373,7 @@ def _translated(error: BaseException) -> tuple[LinkState, BaseException]:
                 f"no complete reply in time ({error.abbreviation}): resynchronise the link"
             )
         case VisaIOError(error_code=StatusCode.error_resource_not_found):
-            return LinkState.DEAD, LinkLost(f"nothing answers there ({error.abbreviation}): check address, power, cabling")
+            return LinkState.DEAD, LinkLost(f"nothing is there ({error.abbreviation}): check address, power, cabling")
         case VisaIOError() if error.error_code in _LOST:
             return LinkState.DEAD, LinkLost(f"the connection is gone ({error.abbreviation}): check power and cabling")
         case VisaIOError():

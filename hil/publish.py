@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Protocol, final
 
 from drivers.bench import Bench
-
 from hil.telemetry import Evaluation, InstrumentStatus, RunState, Status, Step, TelemetryWriter
 
 _RECENT_STEPS = 50

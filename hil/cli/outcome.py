@@ -36,7 +36,7 @@ def reported_errors(*, as_json: bool = False) -> Iterator[None]:
         if as_json:
             print_json({"ok": False, "error": type(error).__name__, "message": message})
         stderr.print(f"{type(error).__name__}: ", style="bold red", end="")
-        stderr.print(message, markup=False, highlight=False)
+        stderr.print(message, markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(_exit_code(error)) from None
     except KeyboardInterrupt:
         stderr.print("interrupted", style="bold red")

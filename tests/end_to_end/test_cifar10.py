@@ -16,9 +16,7 @@ FOLDER = os.environ.get("DOMAINWALL_CIFAR10")
 pytestmark = [
     pytest.mark.cifar,
     pytest.mark.timeout(3600),
-    pytest.mark.skipif(
-        FOLDER is None, reason="DOMAINWALL_CIFAR10 does not name the folder of the .npz files"
-    ),
+    pytest.mark.skipif(FOLDER is None, reason="DOMAINWALL_CIFAR10 does not name the folder of the .npz files"),
 ]
 
 
@@ -45,7 +43,7 @@ def test_devices_learn_as_well_as_floating_point(tmp_path: Path):
     digital = _train(tmp_path / "digital", "digital=true")
     print(
         f"devices {devices.test_accuracy:.2%}, digital {digital.test_accuracy:.2%}, "
-        f"update loop over forward and backward {devices.hil_overhead_ratio:.3f} against {digital.hil_overhead_ratio:.3f}, "
+        f"update loop over forward+backward {devices.hil_overhead_ratio:.3f} against {digital.hil_overhead_ratio:.3f}, "
         f"outside the feasible region {devices.infeasible_fraction:.1%}"
     )
     assert devices.test_accuracy is not None
