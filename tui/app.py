@@ -1,6 +1,6 @@
 """The monitor: one screen that follows a run directory and touches nothing else."""
 
-import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, final
@@ -86,7 +86,6 @@ class MonitorApp(App[None]):
         self._clock = clock
         self._follows = follows
         self._watcher = RunWatcher(run_directory, clock)
-        self._is_leaving = threading.Event()
         self._held: Snapshot | None = None
         self._layer: int | None = None
         self._page = PAGES[0]
@@ -120,10 +119,6 @@ class MonitorApp(App[None]):
         for name, period_s in PERIODS_S.items():
             self.set_interval(period_s, lambda name=name: self._draw_if_new(name))
 
-    def on_unmount(self) -> None:
-        """Let the reading thread end."""
-        self._is_leaving.set()
-
     def poll(self) -> None:
         """Read all there is and draw it, now."""
         self._watcher.poll_to_end()
@@ -132,9 +127,9 @@ class MonitorApp(App[None]):
     @work(thread=True, exclusive=True, name="reader")
     def _follow(self) -> None:
         worker = get_current_worker()
-        while not worker.is_cancelled and not self._is_leaving.is_set():
-            # While a long history is being read, only long enough for the screen to get its turn.
-            self._is_leaving.wait(0.001 if self._watcher.poll().is_behind else POLL_PERIOD_S)
+        while not worker.is_cancelled:
+            # While a long history is being read, rest only long enough for the screen to get its turn.
+            time.sleep(0.001 if self._watcher.poll().is_behind else POLL_PERIOD_S)
 
     def _draw_all(self) -> None:
         self._drawn.clear()

@@ -1,7 +1,6 @@
 """Telemetry on its way in: reads a run directory that may still be growing, torn or damaged."""
 
 import io
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from tokenize import TokenError
@@ -22,8 +21,8 @@ EVENTS_KEPT = 1000
 # RecursionError: a damaged line may be nothing but opening brackets.
 _UNREADABLE_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-# A damaged .npy can look like a zip file, claim any size, or carry a header that is not Python.
-_UNREADABLE_ARRAY = (ValueError, EOFError, OSError, MemoryError, SyntaxError, TokenError, zipfile.BadZipFile)
+# A damaged .npy may claim any size, or carry a header that is not Python.
+_UNREADABLE_ARRAY = (ValueError, EOFError, OSError, MemoryError, SyntaxError, TokenError)
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ RUBBISH = [
     b"\x00" * 64,
     b"\xff\xfe\x00{",
     b"[" * 100_000,
+    b'{"k":"step","x":' + b"[" * 100_000,
     b'{"v":1}',
     b"null",
     b"PK\x03\x04 not a zip",

@@ -136,6 +136,8 @@ def test_bars_are_as_long_as_pulses_per_device(run):
         width = len(push) - 1
         assert abs(drawn(pull) - width * step.pull / info.devices / scale) <= 0.26
         assert abs(drawn(push) - width * step.push / info.devices / scale) <= 0.26
+        assert "╺" not in pull.lstrip()[1:]  # half cells stand at the far ends
+        assert "╸" not in push.rstrip()[:-1]
         assert pull.rstrip() == pull  # both start at the line between them
         assert push.lstrip() == push
 

@@ -61,11 +61,13 @@ async def test_another_hosts_heartbeat_ages_by_this_clock(run):
         assert "● LIVE" in text_of(app)
 
 
-@pytest.mark.parametrize("pid", [0, -1, 2**70])
+@pytest.mark.parametrize("pid", [0, -1, -NO_SUCH_PID, 2**70])
 def test_a_nonsensical_pid_is_not_asked_after(run, text_at, pid):
     text = (run.directory / "run.json").read_text()
     (run.directory / "run.json").write_text(re.sub(r'"pid": ?\d+', f'"pid":{pid}', text))
-    assert "TRAINING" in text_at(run, 120, 36)
+    text = text_at(run, 120, 36)
+    assert "TRAINING" in text
+    assert "DEAD" not in text
 
 
 @pytest.mark.parametrize("state", [RunState.FINISHED, RunState.STOPPED])
@@ -96,6 +98,20 @@ def test_an_output_in_an_unknown_state_is_never_shown_as_off(run, text_at):
     assert "outputs off" not in text
     assert re.search(r"array +◐ DESYNCED +\? unknown", text)
     assert "links 3/4" in text
+
+
+def test_a_dead_run_warns_of_outputs_whose_state_nobody_knows(run, text_at):
+    run.put_manifest(pid=NO_SUCH_PID)
+    run.put_status(300, instruments=run.status_of(300, {"array": {"output": "unknown"}, "smu": {"output": "on"}}))
+    assert "Outputs may still be ON (smu, array)" in text_at(run, 120, 36)
+
+
+def test_a_dead_run_with_outputs_off_raises_no_alarm_about_them(run, text_at):
+    run.put_manifest(pid=NO_SUCH_PID)
+    run.put_status(300, instruments=run.status_of(300, {"array": {"output": "off"}}))
+    text = text_at(run, 120, 36)
+    assert "DEAD" in text
+    assert "check the bench" not in text
 
 
 async def test_a_monitor_started_first_shows_the_run_when_it_comes(tmp_path, written_once):
