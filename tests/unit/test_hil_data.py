@@ -109,3 +109,29 @@ def test_an_epoch_sees_every_image_once():
 def test_a_batch_larger_than_the_set_is_refused():
     with pytest.raises(ConfigError, match="batch_size"):
         data.Batches(_dataset(crop_padding=0, flips=False), batch_size=9, seed=1, device=CPU)
+
+
+class _FakeCifar10:
+    """Stands for torchvision's data set, which would have to be downloaded."""
+
+    def __init__(self, root: str, *, train: bool, download: bool) -> None:
+        assert download
+        self.root = root
+        self.data = _images(6 if train else 4)
+        self.targets = list(range(len(self.data)))
+
+
+def test_cifar10_comes_from_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", _FakeCifar10)
+    loaded = data.load(data.Source.CIFAR10, root=tmp_path)
+    assert (loaded.name, len(loaded.train), len(loaded.test), loaded.flips) == ("cifar10", 6, 4, True)
+    assert loaded.train.labels.dtype == np.int64
+
+
+def test_a_failed_download_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", unreachable)
+    with pytest.raises(ConfigError, match=r"no route to host.*npz"):
+        data.load(data.Source.CIFAR10, root=tmp_path)
