@@ -40,7 +40,10 @@ PERIODS_S = {
     "instruments": 0.5,
     "events": 0.25,
 }
-"""Rest between two drawings of a panel, which are skipped when nothing is new."""
+"""Rest between two drawings of a panel, skipped when nothing is new."""
+
+AGEING = ("instruments",)
+"""Panels that say how old their figures are, so time alone changes them."""
 
 PAGES = ("layers", "updates", "bench")
 """What a narrow terminal shows one after the other."""
@@ -143,7 +146,7 @@ class MonitorApp(App[None]):
 
     def _draw_if_new(self, name: str) -> None:
         snapshot = self._held or self._watcher.latest
-        if self._drawn.get(name) is not snapshot:
+        if self._drawn.get(name) is not snapshot or name in AGEING:
             self._drawn[name] = snapshot
             self._panel(name).show(self._view(snapshot))
 

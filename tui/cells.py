@@ -56,8 +56,10 @@ def shorten_middle(text: str, width: int) -> str:
     text = printable(text)
     if cell_len(text) <= width or width < 5:
         return shorten(text, width)
-    tail = width // 3
-    return set_cell_size(text, width - 1 - tail) + ELLIPSIS + text[-tail:]
+    tail = text[-(width // 3) :]
+    while cell_len(tail) > width // 3:  # wide characters: fewer of them fit
+        tail = tail[1:]
+    return set_cell_size(text, width - 1 - cell_len(tail)) + ELLIPSIS + tail
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -9,13 +9,13 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-_HELP = """\
+HELP = """\
 The monitor reads the run directory and nothing else.
 Leaving it does not touch the run.
 
 Keys
   q        leave; the run goes on
-  space    freeze the panels, or let them go on; the head of the screen stays live
+  space    freeze the panels, or let them go on; the head stays live
   [  ]     previous, next layer; after the last come all layers
   v        next page, in a terminal narrower than 110 columns
   s        save the screen as SVG in the run's folder screenshots
@@ -24,12 +24,12 @@ Keys
 
 Head of the screen
   ● LIVE   reports         ◐ STALE  no heartbeat for more than 3 s
-  ✖ DEAD   process gone    ■ OVER   ended by itself
+  ✖ DEAD   process gone    ■ OVER   the run has ended
   ▲ ON     outputs on, as the run reported last     ▽ off
 
 Layers
   dev      devices, one per weight
-  bars     pulses per device in the last step: pull to the left, push to the right
+  bars     pulses per device in the last step: pull left, push right
   Σ        pulses since the run started
   inf%     devices whose noise target lies below what their drift allows
   clip%    devices whose drift exceeds the full scale of the update
@@ -38,10 +38,12 @@ Layers
   LSB      weight change of one pulse
 
 Updates
-  A sample of weights: the change asked for and the change read back. A perfect
-  array puts every dot on the dotted diagonal; the spread about it is the noise.
+  A sample of weights: the change requested and the change read back.
+  A perfect array puts every dot on the dotted diagonal; the spread
+  about it is the noise.
 
 Esc or ? closes this page."""
+"""The whole text, at most 75 columns wide."""
 
 
 @final
@@ -56,4 +58,4 @@ class HelpScreen(ModalScreen[None]):
         """Lay out the page."""
         with VerticalScroll(id="help") as page:
             page.border_title = Text("Help")
-            yield Static(Text(_HELP))
+            yield Static(Text(HELP))

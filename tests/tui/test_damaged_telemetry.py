@@ -31,6 +31,7 @@ RUBBISH = [
     b"\x00" * 64,
     b"\xff\xfe\x00{",
     b"[" * 100_000,
+    b'{"t":1,"level":"info","source":"x","text":"\xff"}',
     b'{"k":"step","x":' + b"[" * 100_000,
     b'{"v":1}',
     b"null",

@@ -7,9 +7,12 @@ import threading
 import pytest
 
 from hil.telemetry import RunState
+from tui import liveness
 from tui.app import MonitorApp
 from tui.liveness import STALE_AFTER_S
 from tui.screenshot import text_of
+from tui.view import Liveness
+from tui.watcher import RunWatcher
 
 NO_SUCH_PID = 2**22 + 12345  # above the largest pid that Linux hands out
 
@@ -61,6 +64,25 @@ async def test_another_hosts_heartbeat_ages_by_this_clock(run):
         assert "● LIVE" in text_of(app)
 
 
+async def test_time_alone_makes_the_instruments_old(run):
+    app = MonitorApp(run.directory, run.clock, follows=False)
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.poll()
+        await pilot.pause()
+        assert "last reported" not in text_of(app)
+        run.now_s += 60
+        app._draw_if_new("instruments")  # as its timer does; nothing was read
+        await pilot.pause()
+        assert "last reported 1:00 ago" in text_of(app)
+
+
+def test_a_run_without_steps_shows_no_empty_progress(run, text_at):
+    run.put_status(0, state=RunState.CALIBRATING, steps_total=0, epochs=0, epoch=0, eta_s=None)
+    text = text_at(run, 120, 36)
+    assert "CALIBRATING" in text
+    assert "0/0" not in text
+
+
 @pytest.mark.parametrize("pid", [0, -1, -NO_SUCH_PID, 2**70])
 def test_a_nonsensical_pid_is_not_asked_after(run, text_at, pid):
     text = (run.directory / "run.json").read_text()
@@ -68,6 +90,18 @@ def test_a_nonsensical_pid_is_not_asked_after(run, text_at, pid):
     text = text_at(run, 120, 36)
     assert "TRAINING" in text
     assert "DEAD" not in text
+
+
+def test_a_last_word_spoken_while_we_looked_is_not_missed(run, monkeypatch):
+    """The process may write FINISHED and leave between the reading and the look at it: that is no death."""
+
+    def ends_now(_manifest):
+        run.put_status(500, state=RunState.FINISHED)
+        return True
+
+    monkeypatch.setattr(liveness, "is_gone", ends_now)
+    snapshot = RunWatcher(run.directory, run.clock).poll()
+    assert liveness.judge(snapshot, run.now_s) is Liveness.OVER
 
 
 @pytest.mark.parametrize("state", [RunState.FINISHED, RunState.STOPPED])
@@ -156,27 +190,28 @@ async def test_figures_grow_between_polls_and_the_end_is_seen(new_run):
         assert "last step, 25" in text_of(app)
 
 
-async def test_the_monitor_follows_by_itself_and_leaves_no_thread(run, monkeypatch):
-    before = set(threading.enumerate())
+async def test_the_monitor_follows_by_itself_and_its_reading_ends(run, monkeypatch):
     app = MonitorApp(run.directory, run.clock)
     read = asyncio.Event()
     loop = asyncio.get_running_loop()
     poll = app._watcher.poll
+    has_left = threading.Event()
+    late: list[str] = []
 
     def announced():
+        if has_left.is_set():
+            late.append("polled after the monitor was left")
+            raise RuntimeError(late[-1])
         snapshot = poll()
         loop.call_soon_threadsafe(read.set)
         return snapshot
 
     monkeypatch.setattr(app._watcher, "poll", announced)
     async with app.run_test(size=(120, 36)) as pilot:
-        await read.wait()
-        app._draw_header()
-        for name in ("layers", "loss"):
-            app._draw_if_new(name)
+        await asyncio.wait_for(read.wait(), 30)
+        app._draw_if_new("layers")  # as its timer does
         await pilot.pause()
         assert "last step, 300" in text_of(app)
-    lingering = [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("asyncio")]
-    for thread in lingering:
-        thread.join(timeout=5)
-    assert not [thread for thread in lingering if thread.is_alive()]
+    has_left.set()
+    await loop.shutdown_default_executor()  # returns when the reading thread has ended
+    assert not late

@@ -9,7 +9,7 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 
 from tui.app import MonitorApp
-from tui.help import HelpScreen
+from tui.help import HELP, HelpScreen
 from tui.screenshot import text_of
 
 SIZES = [(80, 24), (120, 36), (160, 50)]
@@ -175,7 +175,11 @@ async def test_question_mark_explains_the_screen_and_escape_closes_it(run):
         help_text = await press(app, pilot, "question_mark")
         assert isinstance(app.screen, HelpScreen)
         assert "Leaving it does not touch the run" in help_text
-        assert "Teff/T   compiled over target variance" in help_text
+        await pilot.resize_terminal(80, 60)
+        await pilot.pause()
+        help_text = text_of(app)
+        for line in HELP.splitlines():
+            assert line in help_text  # no line is broken or cut, even at 80 columns
         app.poll()
         await pilot.press("escape")
         await pilot.pause()

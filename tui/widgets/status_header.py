@@ -71,18 +71,16 @@ def _progress(view: View, width: int) -> Row:
     status = view.snapshot.status
     if status is None:
         return [Ink(" no status yet", Role.MUTED)]
-    steps = f"step {whole(status.step)}/{whole(status.steps_total)}"
-    start = [
-        Ink(f" {status.state.upper()}", _STATES.get(status.state, Role.STRONG)),
-        Ink(f"  epoch {status.epoch}/{status.epochs}  {steps} "),
-    ]
+    epoch = f"  epoch {status.epoch}/{status.epochs}" if status.epochs > 0 else ""
+    steps = f"  step {whole(status.step)}/{whole(status.steps_total)}" if status.steps_total > 0 else ""
+    start = [Ink(f" {status.state.upper()}", _STATES.get(status.state, Role.STRONG)), Ink(f"{epoch}{steps} ")]
     # An ETA from a run that does not report any more would be a promise that nobody keeps.
     is_live = judge(view.snapshot, view.now_s) is Liveness.LIVE
     eta = f"  ETA {duration(status.eta_s)} " if is_live else " "
     end = [Ink(f" elapsed {duration(status.elapsed_s)}", Role.MUTED), Ink(eta, Role.STRONG)]
     room = width - width_of(start) - width_of(end) - 6
-    if room >= 6:
-        fraction = min(1.0, max(0.0, status.step / status.steps_total)) if status.steps_total > 0 else 0.0
+    if room >= 6 and status.steps_total > 0:
+        fraction = min(1.0, max(0.0, status.step / status.steps_total))
         filled = int(room * fraction)
         start += [
             Ink("━" * filled, Role.TREND),
