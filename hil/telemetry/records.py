@@ -122,7 +122,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_s: float
     eta_s: float | None
     heartbeat_s: float
-    """Seconds since 1970 when this was written."""
+    """Seconds since 1970 when this was written; renewed every second while the process lives."""
     instruments: list[InstrumentStatus]
     records_written: int = 0
     records_dropped: int = 0

@@ -19,6 +19,9 @@ QUEUE_LENGTH = 4096
 FLUSH_PERIOD_S = 0.2
 """How often the writer thread looks for work."""
 
+HEARTBEAT_PERIOD_S = 1.0
+"""How often the status is written anew although nothing changed: a sign that the process lives through a long step."""
+
 
 @final
 class TelemetryWriter:
@@ -37,6 +40,8 @@ class TelemetryWriter:
         self._encoder = msgspec.json.Encoder()
         self._queue: deque[Step | Evaluation] = deque(maxlen=QUEUE_LENGTH)
         self._status: Status | None = None
+        self._newest: Status | None = None
+        self._beat_s = 0.0
         self._updates: np.ndarray | None = None
         self._queued = 0
         self._written = 0
@@ -107,15 +112,24 @@ class TelemetryWriter:
             self._metrics.write(b"\n".join(lines) + b"\n")
             self._metrics.flush()
             self._written += len(lines)
-        status, self._status = self._status, None
-        if status is not None:
-            status = msgspec.structs.replace(status, records_written=self._written, records_dropped=self.dropped)
-            replace_atomically(self._directory / "status.json", self._encoder.encode(status))
+        self._flush_status()
         updates, self._updates = self._updates, None
         if updates is not None:
             buffer = io.BytesIO()
             np.save(buffer, updates, allow_pickle=False)
             replace_atomically(self._directory / "latest" / "updates.npy", buffer.getvalue())
+
+    def _flush_status(self) -> None:
+        status, self._status = self._status, None
+        self._newest = status or self._newest
+        now_s = datetime.now(UTC).timestamp()
+        if self._newest is None or (status is None and now_s - self._beat_s < HEARTBEAT_PERIOD_S):
+            return
+        self._beat_s = now_s
+        current = msgspec.structs.replace(
+            self._newest, heartbeat_s=now_s, records_written=self._written, records_dropped=self.dropped
+        )
+        replace_atomically(self._directory / "status.json", self._encoder.encode(current))
 
 
 def replace_atomically(path: Path, content: bytes) -> None:

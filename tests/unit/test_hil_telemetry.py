@@ -42,6 +42,21 @@ def _manifest(run_id: str = "r") -> Manifest:
     )
 
 
+def _status() -> Status:
+    return Status(
+        state=RunState.TRAINING,
+        message="",
+        step=2,
+        steps_total=2,
+        epoch=1,
+        epochs=1,
+        elapsed_s=1.0,
+        eta_s=None,
+        heartbeat_s=0.0,
+        instruments=[],
+    )
+
+
 def _step(number: int, loss: float = 1.0) -> Step:
     return Step(
         step=number,
@@ -69,20 +84,7 @@ def test_a_reader_sees_what_a_writer_wrote(tmp_path: Path):
         writer.step(_step(2, loss=float("nan")))
         writer.step(Evaluation(step=2, epoch=1, t=1.0, test_loss=0.3, test_accuracy=0.9))
         writer.updates(sample)
-        writer.status(
-            Status(
-                state=RunState.TRAINING,
-                message="",
-                step=2,
-                steps_total=2,
-                epoch=1,
-                epochs=1,
-                elapsed_s=1.0,
-                eta_s=None,
-                heartbeat_s=1.0,
-                instruments=[],
-            )
-        )
+        writer.status(_status())
     reader = RunReader(tmp_path)
     assert reader.poll()
     assert reader.loss.values == [2.0]  # NaN is not a point
@@ -150,3 +152,17 @@ def test_the_latest_run_is_the_one_started_last(tmp_path: Path):
 
     os.utime(tmp_path / "b" / "run.json", (1, 1))
     assert find_latest_run(tmp_path) == tmp_path / "a"
+
+
+def test_the_heartbeat_goes_on_through_a_long_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hil.telemetry.writer.FLUSH_PERIOD_S", 0.001)
+    monkeypatch.setattr("hil.telemetry.writer.HEARTBEAT_PERIOD_S", 0.0)
+    beats = set()
+    with TelemetryWriter(tmp_path, _manifest()) as writer:
+        writer.status(_status())
+        reader = RunReader(tmp_path)
+        while len(beats) < 3:  # the suite's time-out ends this if the heart stops
+            reader.poll()
+            if reader.status is not None:
+                beats.add(reader.status.heartbeat_s)
+    assert 0.0 not in beats
