@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections import deque
+from datetime import UTC, datetime
 from typing import Protocol, final
 
 from drivers.bench import Bench
@@ -113,7 +114,7 @@ class Publisher:
                 epochs=self._epochs,
                 elapsed_s=self.elapsed_s,
                 eta_s=self._eta_s(),
-                heartbeat_s=0.0,  # the writer puts in when it wrote
+                heartbeat_s=datetime.now(UTC).timestamp(),
                 instruments=instruments,
             )
         )

@@ -121,15 +121,14 @@ class TelemetryWriter:
 
     def _flush_status(self) -> None:
         status, self._status = self._status, None
-        self._newest = status or self._newest
         now_s = datetime.now(UTC).timestamp()
-        if self._newest is None or (status is None and now_s - self._beat_s < HEARTBEAT_PERIOD_S):
-            return
+        if status is None:
+            if self._newest is None or now_s - self._beat_s < HEARTBEAT_PERIOD_S:
+                return
+            status = msgspec.structs.replace(self._newest, heartbeat_s=now_s)
         self._beat_s = now_s
-        current = msgspec.structs.replace(
-            self._newest, heartbeat_s=now_s, records_written=self._written, records_dropped=self.dropped
-        )
-        replace_atomically(self._directory / "status.json", self._encoder.encode(current))
+        self._newest = msgspec.structs.replace(status, records_written=self._written, records_dropped=self.dropped)
+        replace_atomically(self._directory / "status.json", self._encoder.encode(self._newest))
 
 
 def replace_atomically(path: Path, content: bytes) -> None:

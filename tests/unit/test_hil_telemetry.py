@@ -161,8 +161,7 @@ def test_the_heartbeat_goes_on_through_a_long_step(tmp_path: Path, monkeypatch: 
     with TelemetryWriter(tmp_path, _manifest()) as writer:
         writer.status(_status())
         reader = RunReader(tmp_path)
-        while len(beats) < 3:  # the suite's time-out ends this if the heart stops
+        while len(beats) < 4:  # the suite's time-out ends this if the heart stops
             reader.poll()
             if reader.status is not None:
                 beats.add(reader.status.heartbeat_s)
-    assert 0.0 not in beats
