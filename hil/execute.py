@@ -18,7 +18,7 @@ from hil.journal import Journal
 from hil.kernels.compile_update import decode, write_drift
 from hil.mapping import DeviceLayer, in_device_order, rows, shared_with_numpy
 from hil.pulses import CompiledLayer, choose_pulses, compile_layer
-from hil.sgld import Target
+from hil.sgld import DivergedError, Target
 from hil.telemetry import UPDATE_SAMPLE, LayerStep
 from hil.weights import Totals
 
@@ -108,17 +108,26 @@ class DeviceWeights:
         self._sample.read(self._weights)
 
     def compile(self, target: Target) -> None:
-        """Turn the gradients in the model into pulse counts. Moves nothing."""
+        """Turn the gradients in the model into pulse counts. Moves nothing.
+
+        Raises:
+            DivergedError: if a gradient is not finite.
+        """
         self._compiled = []
-        self._target = target
+        self._target = None
         for index, parameter in enumerate(self._parameters):
             if parameter.grad is None:
                 raise ValueError(f"{self._layers[index].name} has no gradient: run backward() first")
             drift = in_device_order(parameter.grad).contiguous().numpy()
             peaks = np.empty(rows(len(drift)), np.float32)
             write_drift(drift, drift, self._weights[index], target.step_size, target.weight_decay, peaks)
+            if not np.isfinite(peaks).all():
+                raise DivergedError(
+                    f"the gradient of {self._layers[index].name} is not finite in step {target.step + 1}"
+                )
             self._sample.request(index, drift)
             self._compile(index, drift, float(peaks.max()), target.noise_variance, self._largest_net, target.step)
+        self._target = target
 
     def fire(self) -> None:
         """Journal the compiled update, fire it once and confirm its delivery. Moves the walls.
@@ -128,8 +137,8 @@ class DeviceWeights:
         """
         if self._target is None:
             raise RuntimeError("fire() before compile()")
-        self._fire(step=self._target.step + 1, purpose="update")
-        self._target = None
+        target, self._target = self._target, None  # whatever happens now, this update is never fired again
+        self._fire(step=target.step + 1, purpose="update")
 
     def layer_steps(self) -> list[LayerStep]:
         """Return what the last update did to each layer."""

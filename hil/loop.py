@@ -124,6 +124,11 @@ class TrainingLoop:
         with arithmetic.autocast(self._setting.precision):
             logits = model(images)
         loss = nn.functional.cross_entropy(logits.float(), labels)
+        if not torch.isfinite(loss):
+            raise sgld.DivergedError(
+                f"the loss is {float(loss)} in step {self._state.step + 1}: "
+                "lower sampler.step_size or raise sampler.warmup_fraction"
+            )
         loss.backward()
         return float(loss.detach()), float((logits.argmax(1) == labels).float().mean())
 

@@ -63,6 +63,13 @@ class Publisher:
         self._listener.state(state, message)
         self._publish()
 
+    def warning(self, message: str) -> None:
+        """Report something that a person should look at; the run goes on."""
+        self._message = message
+        self._writer.event("warning", "run", message)
+        self._listener.state(self._state, f"warning: {message}")
+        self._publish()
+
     def calibration(self, done: int, total: int, text: str) -> None:
         """Report the progress of a calibration."""
         self._message = f"{text} {done}/{total}"

@@ -88,7 +88,10 @@ def device_parameters(setting: Setting, bench: Bench, publisher: Publisher) -> D
     """
     config = setting.config
     if config.parameters is not None and not config.calibrate:
-        return load_parameters(config.parameters)
+        parameters = load_parameters(config.parameters)
+        if parameters.bench != bench.config.name:
+            publisher.warning(f"the device parameters are of bench {parameters.bench!r}, this is {bench.config.name!r}")
+        return parameters
     publisher.state(RunState.CALIBRATING, "calibrating the array")
     result = calibrate(bench, StaircaseConfig(), seed=config.seed, progress=publisher.calibration)
     return result.save(setting.run_dir / "parameters.json")

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from drivers.errors import HilError
 from hil.schedules import Schedule
+
+
+class DivergedError(HilError):
+    """The chain left the finite numbers. Nothing was fired; start again with a smaller step size."""
 
 
 class Transform(NamedTuple):

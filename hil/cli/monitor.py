@@ -41,7 +41,11 @@ def command(run: Path | None, runs: Path, screenshot: Path | None, size: str, as
             print_json({"ok": True, "run_dir": str(directory), "status": reader.status, "last_step": reader.last_step})
         elif screenshot is not None:
             columns, rows = _parse_size(size)
-            _registered("screenshot")(directory, screenshot, columns, rows)
+            try:
+                screenshot.parent.mkdir(parents=True, exist_ok=True)
+                _registered("screenshot")(directory, screenshot, columns, rows)
+            except OSError as error:
+                raise ConfigError(f"--screenshot {screenshot}: {error.strerror}") from error
         else:
             _registered("textual")(directory)
 

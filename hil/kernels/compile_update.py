@@ -43,7 +43,7 @@ def compile_rows(
     push: np.ndarray,
     pull: np.ndarray,
     statistics: np.ndarray,
-):
+) -> None:
     """Compile the updates of one layer.
 
     Args:
@@ -112,7 +112,7 @@ def compile_rows(
         statistics[row, 3], statistics[row, 4], statistics[row, 5] = clipped, saturated, variance
 
 
-@nb.njit(parallel=True, fastmath={"contract", "nsz", "nnan"}, cache=True)
+@nb.njit(parallel=True, fastmath={"contract", "nsz"}, cache=True)
 def write_drift(
     drift: np.ndarray,
     gradient: np.ndarray,
@@ -129,18 +129,19 @@ def write_drift(
         weight: float32, shape (n,).
         step_size: eta.
         weight_decay: lambda.
-        peaks: float32, shape (rows,), overwritten.
+        peaks: float32, shape (rows,), overwritten; NaN for a row with a drift that is not finite.
     """
     eta, decay = np.float32(-step_size), np.float32(weight_decay)
     for row in nb.prange(peaks.shape[0]):
         low, high = row * BLOCK, min(drift.shape[0], (row + 1) * BLOCK)
         d, g, w = drift[low:high], gradient[low:high], weight[low:high]
-        peak = np.float32(0.0)
+        peak, poison = np.float32(0.0), np.float32(0.0)
         for i in range(high - low):
             value = eta * (g[i] + decay * w[i])
             d[i] = value
             peak = max(peak, abs(value))
-        peaks[row] = peak
+            poison += value * np.float32(0.0)  # 0, or NaN once and for all
+        peaks[row] = peak + poison
 
 
 @nb.njit(parallel=True, cache=True)

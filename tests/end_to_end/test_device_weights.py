@@ -15,7 +15,7 @@ from drivers.errors import ConfigError
 from hil.execute import DeviceWeights
 from hil.journal import Journal
 from hil.mapping import DeviceLayer, in_device_order, map_layers
-from hil.sgld import Target
+from hil.sgld import DivergedError, Target
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,9 @@ def test_an_intent_is_journalled_before_the_first_pulse(loaded: Loaded, monkeypa
     with pytest.raises(InstrumentError):
         loaded.store.fire()
     assert len(loaded.journal.unsettled()) == 1
+    loaded.bench.array.output_on()
+    with pytest.raises(RuntimeError, match="compile"):
+        loaded.store.fire()  # an update whose fate is unknown is never fired again
 
 
 def test_an_array_that_is_too_small_is_refused_before_anything_moves(make_small_bench, loaded: Loaded):
@@ -159,3 +162,17 @@ def test_an_array_that_is_too_small_is_refused_before_anything_moves(make_small_
         array = bench.array
         with pytest.raises(ConfigError, match="devices are needed"):
             DeviceWeights(array, loaded.layers, named, loaded.parameters, loaded.journal, bits=7, seed=1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_fires_nothing(loaded: Loaded, value: float):
+    loaded.store.initialise()
+    loaded.store.load()
+    _give_gradients(loaded.model)
+    pulses = loaded.simulated.sample.ledger.push_pulses
+    in_device_order(dict(loaded.model.named_parameters())[loaded.layers[-1].name].grad)[11] = value
+    with pytest.raises(DivergedError, match=loaded.layers[-1].name):
+        loaded.store.compile(_target())
+    with pytest.raises(RuntimeError, match="compile"):
+        loaded.store.fire()
+    assert loaded.simulated.sample.ledger.push_pulses == pulses
