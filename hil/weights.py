@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hil.mapping import in_device_order
 from hil.sgld import Target
 from hil.telemetry import LayerStep
 
@@ -64,7 +65,7 @@ def langevin_step(parameters: Sequence[nn.Parameter], target: Target, *, seed: i
     """Move floating-point parameters by one ideal Langevin step, in place.
 
     Args:
-        parameters: with gradients.
+        parameters: with gradients; each in channels-last or contiguous memory.
         target: drift and noise.
         seed: with the step, keys the noise.
     """
@@ -73,14 +74,16 @@ def langevin_step(parameters: Sequence[nn.Parameter], target: Target, *, seed: i
     generator = torch.Generator(parameters[0].device)
     generator.manual_seed(int(np.random.SeedSequence([seed, target.step]).generate_state(1, np.uint64)[0] >> 1))
     scale = target.noise_variance**0.5
+    noise = torch.empty(max(parameter.numel() for parameter in parameters))
     with torch.no_grad():
         for parameter in parameters:
             if parameter.grad is None:
                 continue
-            parameter.mul_(1 - target.step_size * target.weight_decay).add_(parameter.grad, alpha=-target.step_size)
+            # As they lie in memory: torch draws normal numbers three times slower into permuted tensors.
+            values, gradient = in_device_order(parameter), in_device_order(parameter.grad)
+            values.mul_(1 - target.step_size * target.weight_decay).add_(gradient, alpha=-target.step_size)
             if scale > 0:
-                noise = torch.empty_like(parameter).normal_(generator=generator)
-                parameter.add_(noise, alpha=scale)
+                values.add_(noise[: values.numel()].normal_(generator=generator), alpha=scale)
 
 
 class DigitalWeights:

@@ -44,8 +44,8 @@ def command(run: Path | None, runs: Path, screenshot: Path | None, size: str, as
             try:
                 screenshot.parent.mkdir(parents=True, exist_ok=True)
                 _registered("screenshot")(directory, screenshot, columns, rows)
-            except OSError as error:
-                raise ConfigError(f"--screenshot {screenshot}: {error.strerror}") from error
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ConfigError(f"--screenshot {screenshot}: {error}") from error
         else:
             _registered("textual")(directory)
 

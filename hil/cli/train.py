@@ -113,6 +113,8 @@ def _table(summary: "Summary") -> Table:
         return "-" if value is None else f"{value:.2%}"
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, title=f"run {summary.state}", title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")
     table.add_row("run directory", summary.run_dir)
     table.add_row("data, model", f"{summary.dataset}, {summary.model}, {summary.precision}")
     table.add_row("devices", "none: floating-point weights" if summary.digital else f"{summary.devices:,}")
