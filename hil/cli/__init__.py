@@ -27,5 +27,5 @@ def main() -> None:
     """Control, calibrate and train magnetic domain-wall memristors through their instruments.
 
     Exit codes: 0 done, 1 a check or an instrument failed, 2 wrong options or files, 70 an output could not be confirmed
-    off, 130 interrupted.
+    off, 130 interrupted, 143 terminated.
     """

@@ -1,8 +1,10 @@
 """How a command ends: errors to messages and exit codes, results to one JSON object or to something for people."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import msgspec
 import rich_click as click
@@ -14,6 +16,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_UNSAFE = 70
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 stderr = Console(stderr=True)
 """Messages, progress and tables for people; standard output is kept for `--json`."""
@@ -28,7 +31,12 @@ def print_json(value: object) -> None:
 
 @contextmanager
 def reported_errors(*, as_json: bool = False) -> Iterator[None]:
-    """Turn the toolkit's errors into a message and an exit code."""
+    """Turn the toolkit's errors into a message and an exit code, and SIGTERM into an orderly exit.
+
+    By default SIGTERM ends Python on the spot and leaves outputs as they are; as an exception it leaves through the
+    bench, which switches them off.
+    """
+    before = signal.signal(signal.SIGTERM, _leave)
     try:
         yield
     except (HilError, ExceptionGroup) as error:
@@ -41,6 +49,12 @@ def reported_errors(*, as_json: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         stderr.print("interrupted", style="bold red")
         raise SystemExit(EXIT_INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(EXIT_TERMINATED)
 
 
 def _exit_code(error: BaseException) -> int:
