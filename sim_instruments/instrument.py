@@ -170,7 +170,9 @@ class Instrument:
                     return replies
                 continue
             if reply is not None:
-                replies.append(reply)
+                # A twin may use its buffer again for the next query of the message.
+                is_last = isinstance(reply, str) or unit is message.units[-1]
+                replies.append(reply if is_last else reply.copy())
                 self._status.has_reply = True
         if message.fault is not None:
             self._status.report(message.fault)

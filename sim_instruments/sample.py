@@ -93,6 +93,8 @@ class Sample:
             conductance_high_s=config.electrical.conductance_high_s,
             **config.readout.model_dump(),
         )
+        # Fresh memory for every read of a large array would cost more than the read.
+        self._codes = np.empty(config.devices, np.uint16)
         self._events = 0
 
     @property
@@ -185,8 +187,10 @@ class Sample:
         return low + (high - low) * float(self.walls.position[device])
 
     def read_codes(self, first: int, count: int) -> NDArray[np.uint16]:
-        """Read a range of devices."""
-        return read_range(self.walls.position, first, count, self._readout, self._next_event(), self.config.seed)
+        """Read a range of devices; the codes are overwritten by the next read."""
+        codes = self._codes[:count]
+        read_range(self.walls.position, first, codes, self._readout, self._next_event(), self.config.seed)
+        return codes
 
     def read_codes_selected(self, devices: NDArray[np.uint32]) -> NDArray[np.uint16]:
         """Read these devices."""

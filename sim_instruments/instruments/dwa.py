@@ -221,10 +221,8 @@ class Dwa:
         pull = pattern.pull if pattern.pull is not None else np.zeros_like(given)
         # Forgotten before it is delivered: nothing that goes wrong on the way may let it be fired again.
         self._pattern = _Pattern()
-        self._fired = _Fired(pattern.tag, _total(push), _total(pull))
+        self._fired = _Fired(pattern.tag)
         self._deliver(pattern.first, push, pull, pattern.tag)
-        self._push_pulses += self._fired.push_pulses
-        self._pull_pulses += self._fired.pull_pulses
 
     def _deliver(self, first: int | None, push: Counts, pull: Counts, tag: int) -> None:
         settings, sample = self._settings, self._sample
@@ -234,12 +232,16 @@ class Dwa:
             "pull_amplitude_v": settings.pull_amplitude_v,
             "pull_width_s": settings.pull_width_s,
         }
-        before_j = sample.ledger.energy_j
+        ledger = sample.ledger
+        before_j, pushes, pulls = ledger.energy_j, ledger.push_pulses, ledger.pull_pulses
         if first is None:
             sample.pulse_selected(settings.selection, push, pull, **shape, source=MODEL, tag=tag)
         else:
             sample.pulse_range(first, push, pull, **shape, source=MODEL, tag=tag)
-        self._energy_j += sample.ledger.energy_j - before_j
+        self._energy_j += ledger.energy_j - before_j
+        self._fired = _Fired(tag, ledger.push_pulses - pushes, ledger.pull_pulses - pulls)
+        self._push_pulses += self._fired.push_pulses
+        self._pull_pulses += self._fired.pull_pulses
 
     def _read(self, first: int, count: int) -> NDArray[np.uint16]:
         size = self._sample.device_count
@@ -256,7 +258,3 @@ class Dwa:
 def _counts(block: memoryview) -> Counts:
     # A copy, because the message belongs to the client, who may use its buffer again.
     return np.array(block, np.uint8)
-
-
-def _total(counts: Counts) -> int:
-    return int(counts.sum(dtype=np.int64))

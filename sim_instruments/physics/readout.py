@@ -33,12 +33,10 @@ class ReadoutParameters:
 
 
 def read_range(
-    position: NDArray[np.float32], first: int, count: int, law: ReadoutParameters, event: int, seed: int
-) -> NDArray[np.uint16]:
-    """Read `count` devices from `first` on; one code each, uint16."""
-    codes = np.empty(count, np.uint16)
+    position: NDArray[np.float32], first: int, codes: NDArray[np.uint16], law: ReadoutParameters, event: int, seed: int
+) -> None:
+    """Read as many devices as `codes` holds from `first` on, and overwrite it with one code each."""
     _read_range(position, first, codes, *_in_codes(law), event, seed)
-    return codes
 
 
 def read_selected(

@@ -100,6 +100,12 @@ def test_results_depend_neither_on_threads_nor_on_cutting_nor_on_the_route():
     assert selected.position[chosen] == pytest.approx(whole.position[chosen], rel=3e-7)
 
 
+def _read(position: np.ndarray, law: ReadoutParameters, event: int) -> np.ndarray:
+    codes = np.empty(len(position), np.uint16)
+    read_range(position, 0, codes, law, event=event, seed=2)
+    return codes
+
+
 def test_read_out_is_linear_with_white_noise_and_whole_codes():
     law = ReadoutParameters(
         conductance_low_s=2e-4,
@@ -109,19 +115,19 @@ def test_read_out_is_linear_with_white_noise_and_whole_codes():
         code_lsb_s=4.5e-9,
     )
     position = np.linspace(0, 1, DEVICES, dtype=np.float32)
-    codes = read_range(position, 0, DEVICES, law, event=1, seed=2)
+    codes = _read(position, law, event=1)
     conductance = 1.5e-4 + 4.5e-9 * codes.astype(np.float64)
     residual = (conductance - (2e-4 + 2e-4 * position)) / 4.5e-9
     assert abs(residual.mean()) < 4 * residual.std() / np.sqrt(DEVICES)
     assert residual.var() == pytest.approx(10.0**2 + 1 / 12, rel=4 * np.sqrt(2 / DEVICES))
     chosen = np.array([5, 77_777], np.uint32)
     assert np.array_equal(read_selected(position, chosen, law, event=1, seed=2), codes[chosen])
-    assert not np.array_equal(read_range(position, 0, DEVICES, law, event=2, seed=2), codes)
+    assert not np.array_equal(_read(position, law, event=2), codes)
 
 
 def test_codes_stop_at_the_ends_of_the_converter():
     law = ReadoutParameters(
         conductance_low_s=1e-4, conductance_high_s=9e-4, conductance_noise_s=0.0, code_offset_s=2e-4, code_lsb_s=1e-9
     )
-    codes = read_range(np.array([0.0, 1.0], np.float32), 0, 2, law, event=1, seed=1)
+    codes = _read(np.array([0.0, 1.0], np.float32), law, event=1)
     assert codes.tolist() == [0, 65535]

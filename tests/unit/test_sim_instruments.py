@@ -370,6 +370,15 @@ def test_the_selection_is_pulsed_and_read_in_its_order(bench: SimulatedBench, ar
     assert codes[1] > codes[2] > codes[0]
 
 
+def test_two_read_outs_in_one_message_are_two_readings(bench: SimulatedBench, array: Talk):
+    bench.sample.walls.position[:5] = 0.1
+    bench.sample.walls.position[5:10] = 0.9
+    reply = array.ask_raw("READ:COND? 0,5;COND? 5,5")
+    low, high = (np.frombuffer(reply[start : start + 10], "<u2") for start in (4, 19))
+    assert (reply[:4], reply[14:19]) == (b"#210", b";#210")
+    assert low.max() < high.min()
+
+
 def test_reading_answers_in_one_block(array: Talk):
     reply = array.ask_raw(f"READ:COND? 0,{DEVICES}")
     assert reply.startswith(b"#46000")
