@@ -25,6 +25,12 @@ def create(runs: Path, label: str) -> Path:
     return directory
 
 
+def remove_if_empty(directory: Path) -> None:
+    """Remove a run directory in which nothing was written, because the run never began."""
+    if not any(directory.iterdir()):
+        directory.rmdir()
+
+
 def write_json(path: Path, value: object) -> None:
     """Write one JSON file so that a reader sees all of it or none of it."""
     replace_atomically(path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")

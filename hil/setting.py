@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from calibration import DeviceParameters, StaircaseConfig, calibrate, load_parameters
-from drivers import Bench, ConfigError
+from drivers import Bench, BenchConfig, ConfigError, load_bench
 from hil import arithmetic, data
 from hil.config import Precision, RunConfig
 from hil.execute import DeviceWeights
@@ -19,7 +19,7 @@ from hil.journal import Journal
 from hil.mapping import DeviceLayer, map_layers
 from hil.model import Stem, build_resnet18
 from hil.publish import Publisher
-from hil.run_directory import host_name, write_json
+from hil.run_directory import host_name
 from hil.telemetry import InstrumentInfo, LayerInfo, Manifest, RunState
 from hil.weights import DigitalWeights, WeightStore
 
@@ -36,6 +36,10 @@ class Setting:
     layers: tuple[DeviceLayer, ...]
     """Layers whose weights live on devices, or would if the run were not digital."""
     precision: Precision
+    bench: BenchConfig | None
+    """The bench to open; None for a digital run."""
+    parameters: DeviceParameters | None
+    """Device parameters from a file; None if they are to be learnt, or not needed."""
 
     @property
     def steps_total(self) -> int:
@@ -61,7 +65,7 @@ class Setting:
 
 
 def prepare(config: RunConfig, run_dir: Path) -> Setting:
-    """Load the data, build the model and freeze the configuration into the run directory.
+    """Find everything a run needs, short of opening the bench. Writes nothing.
 
     Raises:
         ConfigError: if something needed is missing.
@@ -71,29 +75,27 @@ def prepare(config: RunConfig, run_dir: Path) -> Setting:
             "training needs device parameters: "
             "give a calibration with --parameters FILE, or run one now with --calibrate"
         )
+    bench = None if config.digital else load_bench(config.bench)
+    file = None if config.calibrate or config.digital else config.parameters
+    parameters = load_parameters(file) if file else None
     table = config.data
     dataset = data.load(data.Source(table.source), train=table.train, test=table.test, root=table.root)
     batches = data.Batches(dataset, batch_size=config.batch_size, seed=config.seed, device=torch.device("cpu"))
     model = build_resnet18(Stem(config.model.stem), classes=dataset.classes, seed=config.seed)
     layers = map_layers(model, range_sigmas=config.model.range_sigmas)
-    write_json(run_dir / "config.json", config.model_dump(mode="json"))
-    return Setting(config, run_dir, dataset, batches, model, layers, arithmetic.resolve(config.precision))
+    precision = arithmetic.resolve(config.precision)
+    return Setting(config, run_dir, dataset, batches, model, layers, precision, bench, parameters)
 
 
 def device_parameters(setting: Setting, bench: Bench, publisher: Publisher) -> DeviceParameters:
-    """Load the device parameters, or learn them from the bench now if the run says so. Calibrating moves walls.
-
-    Raises:
-        ConfigError: if the parameter file cannot be used.
-    """
-    config = setting.config
-    if config.parameters is not None and not config.calibrate:
-        parameters = load_parameters(config.parameters)
-        if parameters.bench != bench.config.name:
-            publisher.warning(f"the device parameters are of bench {parameters.bench!r}, this is {bench.config.name!r}")
-        return parameters
+    """Return the device parameters of the run, learning them from the bench if it says so. Calibrating moves walls."""
+    known = setting.parameters
+    if known is not None:
+        if known.bench != bench.config.name:
+            publisher.warning(f"the device parameters are of bench {known.bench!r}, this is {bench.config.name!r}")
+        return known
     publisher.state(RunState.CALIBRATING, "calibrating the array")
-    result = calibrate(bench, StaircaseConfig(), seed=config.seed, progress=publisher.calibration)
+    result = calibrate(bench, StaircaseConfig(), seed=setting.config.seed, progress=publisher.calibration)
     return result.save(setting.run_dir / "parameters.json")
 
 

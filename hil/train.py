@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from drivers import Bench, load_bench
+from drivers import Bench
 from hil.config import RunConfig
 from hil.loop import TrainingLoop
 from hil.publish import Publisher, RunListener
@@ -34,8 +34,9 @@ def train(config: RunConfig, *, run_dir: Path, listener: RunListener, stop: Stop
     """
     setting = prepare(config, run_dir)
     with ExitStack() as stack:
-        bench = None if config.digital else stack.enter_context(Bench.open(load_bench(config.bench)))
+        bench = stack.enter_context(Bench.open(setting.bench)) if setting.bench else None
         writer = stack.enter_context(TelemetryWriter(run_dir, describe(setting, bench)))
+        write_json(run_dir / "config.json", config.model_dump(mode="json"))
         publisher = Publisher(writer, listener, bench, steps_total=setting.steps_total, epochs=config.epochs)
         try:
             parameters = device_parameters(setting, bench, publisher) if bench else None
@@ -53,6 +54,10 @@ def train(config: RunConfig, *, run_dir: Path, listener: RunListener, stop: Stop
             publisher.state(summary.state, "stopped on request" if stop.requested else "finished")
         except BaseException as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-            publisher.state(RunState.FAILED, reason, level="error")
+            try:
+                if bench is not None:
+                    bench.make_safe()
+            finally:
+                publisher.state(RunState.FAILED, reason, level="error")
             raise
     return summary

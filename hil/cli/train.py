@@ -68,8 +68,11 @@ def command(
         config = load_run(run, (*options, *overrides))
         directory = run_directory.create(runs, "digital" if config.digital else "devices")
         stderr.print(f"run directory {directory}", style="dim", highlight=False)
-        with ProgressListener(stderr) as listener:
-            summary = train(config, run_dir=directory, listener=listener, stop=stop)
+        try:
+            with ProgressListener(stderr) as listener:
+                summary = train(config, run_dir=directory, listener=listener, stop=stop)
+        finally:
+            run_directory.remove_if_empty(directory)
         if as_json:
             print_json(summary)
         else:

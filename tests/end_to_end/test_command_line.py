@@ -100,3 +100,4 @@ def test_mistakes_get_a_message_and_exit_code_2(tmp_path: Path, arguments: tuple
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.glob("runs/*")) == []

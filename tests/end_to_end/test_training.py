@@ -137,6 +137,7 @@ def test_outputs_are_off_and_the_run_is_marked_when_a_step_fails(images, finishe
     assert reader.status is not None
     assert reader.status.state is RunState.FAILED
     assert "the power went" in reader.status.message
+    assert {status.output for status in reader.status.instruments} <= {"off", "none"}
     with Bench.open(load_bench(None)) as bench:
         answer = manager.open_resource("TCPIP0::array.bench::inst0::INSTR").query("OUTP?")
         assert answer.strip() == "0"
