@@ -23,7 +23,7 @@ class RunListener(Protocol):
         """Hear how far a calibration has come."""
         ...
 
-    def step(self, record: Step, eta_s: float | None) -> None:
+    def step(self, record: Step, *, steps_total: int, eta_s: float | None) -> None:
         """Hear of a finished step."""
         ...
 
@@ -81,7 +81,7 @@ class Publisher:
         self._step, self._epoch = record.step, record.epoch
         self._recent.append(record.times.total)
         self._writer.step(record)
-        self._listener.step(record, self._eta_s())
+        self._listener.step(record, steps_total=self._steps_total, eta_s=self._eta_s())
         self._publish()
 
     def evaluation(self, record: Evaluation) -> None:

@@ -170,9 +170,9 @@ class Instrument:
                     return replies
                 continue
             if reply is not None:
-                # A twin may use its buffer again for the next query of the message.
-                is_last = isinstance(reply, str) or unit is message.units[-1]
-                replies.append(reply if is_last else reply.copy())
+                if not isinstance(reply, str) and unit is not message.units[-1]:
+                    reply = reply.copy()  # a twin may use its buffer again for the next query of the message
+                replies.append(reply)
                 self._status.has_reply = True
         if message.fault is not None:
             self._status.report(message.fault)

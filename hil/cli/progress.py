@@ -13,7 +13,7 @@ from hil.telemetry import Evaluation, RunState, Step
 class ProgressListener:
     """Shows a run as it goes. On a console that is no terminal it prints the events only."""
 
-    def __init__(self, console: Console, *, steps_total: int | None = None) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -25,7 +25,6 @@ class ProgressListener:
             disable=not console.is_terminal,
         )
         self._task: TaskID | None = None
-        self._steps_total = steps_total
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -48,7 +47,7 @@ class ProgressListener:
         """Move the calibration's bar."""
         self._update("calibrating", done, total, text)
 
-    def step(self, record: Step, eta_s: float | None) -> None:
+    def step(self, record: Step, *, steps_total: int, eta_s: float | None) -> None:
         """Move the training bar."""
         times = record.times
         loss = "-" if record.loss is None else f"{record.loss:.3f}"
@@ -58,7 +57,7 @@ class ProgressListener:
             f"{1e3 * times.forward_backward:.0f}+{update_ms:.0f} ms  {quantity(record.pulses_total)} pulses  "
             f"{duration(eta_s)} left"
         )
-        self._update("training", record.step, self._steps_total, note)
+        self._update("training", record.step, steps_total, note)
 
     def evaluation(self, record: Evaluation) -> None:
         """Print the test accuracy."""
@@ -68,7 +67,7 @@ class ProgressListener:
             highlight=False,
         )
 
-    def _update(self, name: str, done: int, total: int | None, note: str) -> None:
+    def _update(self, name: str, done: int, total: int, note: str) -> None:
         if self._task is None:
             self._task = self._progress.add_task(name, total=total, note=note)
         self._progress.update(self._task, completed=done, total=total, note=note)
