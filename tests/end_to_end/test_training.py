@@ -18,6 +18,7 @@ from drivers.errors import ConfigError
 from hil import train as training
 from hil.config import RunConfig, load_run
 from hil.journal import Journal
+from hil.sgld import DivergedError
 from hil.stop import StopRequest
 from hil.summary import Summary
 from hil.telemetry import Evaluation, RunReader, RunState, Step
@@ -164,6 +165,16 @@ def test_a_digital_run_needs_no_bench_and_reports_no_pulses(images, tmp_path: Pa
     summary = training.train(_config(images, "digital=true"), run_dir=tmp_path, listener=_Silent(), stop=StopRequest())
     assert (summary.digital, summary.devices, summary.pulses_total, summary.update_bits) == (True, 0, 0, None)
     assert summary.steps == 2
+
+
+def test_a_chain_that_diverges_ends_with_the_reason(images, tmp_path: Path):
+    options = ("digital=true", "sampler.step_size=1e30", "sampler.warmup_fraction=0")
+    with pytest.raises(DivergedError, match=r"sampler\.step_size"):
+        training.train(_config(images, *options), run_dir=tmp_path, listener=_Silent(), stop=StopRequest())
+    reader = RunReader(tmp_path)
+    reader.poll()
+    assert reader.status is not None
+    assert reader.status.state is RunState.FAILED
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(images, finished, tmp_path: Path):

@@ -47,3 +47,10 @@ def test_another_programs_database_is_refused(tmp_path: Path):
     other.close()
     with pytest.raises(RunCorrupt, match="journal"):
         Journal(path)
+
+
+def test_intents_are_synchronised_to_disk_and_not_left_to_the_system(tmp_path: Path):
+    journal = Journal(tmp_path / "journal.sqlite")
+    assert journal._database.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert journal._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.close()
