@@ -126,11 +126,11 @@ class TrainingLoop:
         loss = nn.functional.cross_entropy(logits.float(), labels)
         if not torch.isfinite(loss):
             raise sgld.DivergedError(
-                f"the loss is {float(loss)} in step {self._state.step + 1}: "
+                f"the loss is {loss.item()} in step {self._state.step + 1}: "
                 "lower sampler.step_size or raise sampler.warmup_fraction"
             )
         loss.backward()
-        return float(loss.detach()), float((logits.argmax(1) == labels).float().mean())
+        return loss.item(), float((logits.argmax(1) == labels).float().mean())
 
     def _report(self, epoch: int, target: sgld.Target, loss: float, accuracy: float, marks: list[float]) -> None:
         start, loaded, read, backward, compiled, fired, end = marks
