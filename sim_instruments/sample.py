@@ -118,25 +118,9 @@ class Sample:
         return self.config.readout.code_lsb_s
 
     def pulse_range(
-        self,
-        first: int,
-        push: NDArray[np.uint8],
-        pull: NDArray[np.uint8],
-        *,
-        push_amplitude_v: float,
-        push_width_s: float,
-        pull_amplitude_v: float,
-        pull_width_s: float,
-        source: str,
-        tag: int,
+        self, first: int, push: NDArray[np.uint8], pull: NDArray[np.uint8], drive: Drive, *, source: str, tag: int
     ) -> None:
         """Fire at devices `first ...`. Moves the walls and enters the ledger."""
-        drive = Drive(
-            push_amplitude_v=push_amplitude_v,
-            push_width_s=push_width_s,
-            pull_amplitude_v=pull_amplitude_v,
-            pull_width_s=pull_width_s,
-        )
         moved = self.walls.pulse_range(first, push, pull, drive, self._next_event())
         devices = np.arange(first, first + len(push), dtype=np.uint32) if len(push) <= DETAILED_DEVICES else None
         self._enter(drive, moved, source, tag, first, len(push), devices, push, pull)
@@ -146,24 +130,14 @@ class Sample:
         devices: NDArray[np.uint32],
         push: NDArray[np.uint8],
         pull: NDArray[np.uint8],
+        drive: Drive,
         *,
-        push_amplitude_v: float,
-        push_width_s: float,
-        pull_amplitude_v: float,
-        pull_width_s: float,
         source: str,
         tag: int,
     ) -> None:
         """Fire at these devices, none named twice. Moves the walls and enters the ledger."""
-        drive = Drive(
-            push_amplitude_v=push_amplitude_v,
-            push_width_s=push_width_s,
-            pull_amplitude_v=pull_amplitude_v,
-            pull_width_s=pull_width_s,
-        )
-        moved = self.walls.pulse_selected(
-            devices, push.astype(np.int64), pull.astype(np.int64), drive, self._next_event()
-        )
+        counts = push.astype(np.int64), pull.astype(np.int64)
+        moved = self.walls.pulse_selected(devices, *counts, drive, self._next_event())
         kept = devices.copy() if len(devices) <= DETAILED_DEVICES else None
         self._enter(drive, moved, source, tag, int(devices.min(initial=0)), len(devices), kept, push, pull)
 

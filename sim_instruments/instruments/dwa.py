@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits
+from sim_instruments.physics.compact import Drive
 from sim_instruments.sample import Sample
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Block, Integer, Real
@@ -226,18 +227,18 @@ class Dwa:
 
     def _deliver(self, first: int | None, push: Counts, pull: Counts, tag: int) -> None:
         settings, sample = self._settings, self._sample
-        shape = {
-            "push_amplitude_v": settings.push_amplitude_v,
-            "push_width_s": settings.push_width_s,
-            "pull_amplitude_v": settings.pull_amplitude_v,
-            "pull_width_s": settings.pull_width_s,
-        }
+        drive = Drive(
+            push_amplitude_v=settings.push_amplitude_v,
+            push_width_s=settings.push_width_s,
+            pull_amplitude_v=settings.pull_amplitude_v,
+            pull_width_s=settings.pull_width_s,
+        )
         ledger = sample.ledger
         before_j, pushes, pulls = ledger.energy_j, ledger.push_pulses, ledger.pull_pulses
         if first is None:
-            sample.pulse_selected(settings.selection, push, pull, **shape, source=MODEL, tag=tag)
+            sample.pulse_selected(settings.selection, push, pull, drive, source=MODEL, tag=tag)
         else:
-            sample.pulse_range(first, push, pull, **shape, source=MODEL, tag=tag)
+            sample.pulse_range(first, push, pull, drive, source=MODEL, tag=tag)
         self._energy_j += ledger.energy_j - before_j
         self._fired = _Fired(tag, ledger.push_pulses - pushes, ledger.pull_pulses - pulls)
         self._push_pulses += self._fired.push_pulses
