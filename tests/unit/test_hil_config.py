@@ -52,3 +52,8 @@ def test_mistakes_name_file_and_key(tmp_path: Path, text: str, words: list[str])
 def test_malformed_overrides_are_refused(override: str):
     with pytest.raises(ConfigError, match=r"--set|epochs"):
         load_run(None, ["epochs=2", override])
+
+
+def test_the_example_file_says_what_the_defaults_are():
+    example = Path(__file__).parents[2] / "examples" / "run.toml"
+    assert load_run(example) == load_run(None)
