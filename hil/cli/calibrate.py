@@ -6,10 +6,17 @@ import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from hil.cli.outcome import json_option, print_json, reported_errors, stderr
+from hil.cli.outcome import examples, json_option, print_json, reported_errors, stderr
 
 
-@click.command("calibrate")
+@click.command(
+    "calibrate",
+    epilog=examples(
+        "hil calibrate",
+        "hil calibrate mybench.toml --route bench --devices 10 -o wired.json",
+        "hil calibrate --cycles 6 --json",
+    ),
+)
 @click.argument("bench", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--route",
@@ -51,13 +58,6 @@ def command(
 
     Runs a staircase: so many pushes, as many pulls, over and over, read after each step, at several pulse widths. The
     result, with 95 % intervals, is what `hil train --parameters` needs.
-
-    Examples:
-    `hil calibrate`
-
-    `hil calibrate mybench.toml --route bench --devices 10 -o wired.json`
-
-    `hil calibrate --cycles 6 --json`
     """
     from calibration import Route, StaircaseConfig, calibrate, parameter_table
     from drivers import Bench, load_bench

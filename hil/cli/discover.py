@@ -7,18 +7,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hil.cli.outcome import json_option, print_json, reported_errors
+from hil.cli.outcome import examples, json_option, print_json, reported_errors
 
 
-@click.command("discover")
+@click.command(
+    "discover",
+    epilog=examples(
+        "hil discover",
+        "hil discover mybench.toml",
+        "hil discover --library @py --json",
+    ),
+)
 @click.argument("bench", required=False, type=click.Path(path_type=Path))
 @click.option("--library", help="PyVISA library to search instead of the bench's, such as @py or @ivi.")
 @json_option
 def command(bench: Path | None, library: str | None, as_json: bool) -> None:
-    """List the VISA resources that a bench's library finds, and who answers there. Changes no setting.
-
-    Examples: `hil discover`, `hil discover mybench.toml`, `hil discover --library @py --json`
-    """
+    """List the VISA resources that a bench's library finds, and who answers there. Changes no setting."""
     from drivers import discover, load_bench
 
     with reported_errors(as_json=as_json):

@@ -7,18 +7,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hil.cli.outcome import EXIT_FAILED, json_option, print_json, reported_errors
+from hil.cli.outcome import EXIT_FAILED, examples, json_option, print_json, reported_errors
 
 
-@click.command("doctor")
+@click.command(
+    "doctor",
+    epilog=examples(
+        "hil doctor",
+        "hil doctor mybench.toml --json",
+    ),
+)
 @click.argument("bench", required=False, type=click.Path(path_type=Path))
 @json_option
 def command(bench: Path | None, as_json: bool) -> None:
     """Check the installation, the plug-ins and the bench: what works, what does not, how to mend it.
 
     Moves no wall and switches nothing on. Exit code 1 if a check fails.
-
-    Examples: `hil doctor`, `hil doctor mybench.toml --json`
     """
     from hil.doctor import diagnose
 

@@ -6,10 +6,17 @@ from pathlib import Path
 import rich_click as click
 
 from drivers.errors import ConfigError
-from hil.cli.outcome import print_json, reported_errors
+from hil.cli.outcome import examples, print_json, reported_errors
 
 
-@click.command("monitor")
+@click.command(
+    "monitor",
+    epilog=examples(
+        "hil monitor",
+        "hil monitor runs/2026-11-24T10-00-00_devices_1a2b",
+        "hil monitor --screenshot run.svg --size 160x50",
+    ),
+)
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--runs",
@@ -24,11 +31,7 @@ from hil.cli.outcome import print_json, reported_errors
 @click.option("--size", default="120x36", show_default=True, help="Columns x rows of the screenshot.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's status as one JSON object and leave.")
 def command(run: Path | None, runs: Path, screenshot: Path | None, size: str, as_json: bool) -> None:
-    """Watch a run in the terminal; without RUN, the one started last. Leaving the monitor does not touch the run.
-
-    Examples: `hil monitor`, `hil monitor runs/2026-11-24T10-00-00_resnet18-digits_1a2b`, `hil monitor RUN --screenshot
-        run.svg`
-    """
+    """Watch a run in the terminal; without RUN, the one started last. Leaving the monitor does not touch the run."""
     from hil.telemetry import RunReader, find_latest_run
 
     with reported_errors(as_json=as_json):

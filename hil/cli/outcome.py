@@ -24,6 +24,11 @@ stderr = Console(stderr=True)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 
 
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: commands to try, one a line."""
+    return "\n\n".join(("Examples:", *lines))
+
+
 def print_json(value: object) -> None:
     """Print one JSON object on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")

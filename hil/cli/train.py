@@ -1,19 +1,28 @@
 """`hil train`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 from rich.table import Table
 
-from hil.cli.outcome import EXIT_INTERRUPTED, json_option, print_json, reported_errors, stderr
+from hil.cli.outcome import EXIT_INTERRUPTED, examples, json_option, print_json, reported_errors, stderr
 from hil.cli.progress import ProgressListener, duration, quantity
 
 if TYPE_CHECKING:
     from hil.summary import Summary
 
 
-@click.command("train")
+@click.command(
+    "train",
+    epilog=examples(
+        "hil train --calibrate",
+        "hil train --calibrate --data train.npz --test-data test.npz --epochs 2",
+        "hil train run.toml --parameters parameters.json",
+        "hil train run.toml --calibrate --set sampler.temperature=1e-4 --json",
+    ),
+)
 @click.argument("run", required=False, type=click.Path(path_type=Path))
 @click.option("--bench", type=click.Path(path_type=Path), help="Bench file; the simulated bench if not given.")
 @click.option("--parameters", type=click.Path(path_type=Path), help="Device parameters from `hil calibrate`.")
@@ -50,13 +59,6 @@ def command(
 
     RUN is a TOML file; without one, the embedded handwritten digits are used. Ctrl-C stops after the step under way,
     switches the outputs off and leaves a readable run directory; a second Ctrl-C interrupts at once.
-
-    Examples:
-    `hil train --calibrate`
-
-    `hil train --calibrate --data cifar10-train.npz --test-data cifar10-test.npz --epochs 2`
-
-    `hil train run.toml --parameters parameters.json --set sampler.temperature=1e-4 --json`
     """
     from hil import run_directory
     from hil.config import load_run
@@ -103,7 +105,8 @@ def _as_overrides(
         "seed": seed,
     }
     return [
-        f"{key}='{value}'" if isinstance(value, Path) else f"{key}={value}"
+        # A JSON string is a TOML string, whatever characters a path has.
+        f"{key}={json.dumps(str(value))}" if isinstance(value, Path) else f"{key}={value}"
         for key, value in values.items()
         if value is not None
     ]

@@ -101,3 +101,10 @@ def test_mistakes_get_a_message_and_exit_code_2(tmp_path: Path, arguments: tuple
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.glob("runs/*")) == []
+
+
+def test_a_path_may_hold_any_character(tmp_path: Path):
+    awkward = tmp_path / 'it\'s "here" \\ ünd.npz'
+    done = _hil("train", "--digital", "--data", str(awkward), "--test-data", str(awkward), cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{awkward}: no such file" in done.stderr
