@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections import deque
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Protocol, final
 
@@ -98,19 +99,7 @@ class Publisher:
 
     def _publish(self) -> None:
         statuses = self._bench.statuses() if self._bench else ()
-        instruments = [
-            InstrumentStatus(
-                name=s.name,
-                model=s.model,
-                address=s.address,
-                link=str(s.link),
-                output=str(s.output),
-                exchanges=s.exchanges,
-                bytes_out=s.bytes_out,
-                bytes_in=s.bytes_in,
-            )
-            for s in statuses
-        ]
+        instruments = [InstrumentStatus(**asdict(status)) for status in statuses]
         self._writer.status(
             Status(
                 state=self._state,

@@ -89,14 +89,16 @@ def prepare(config: RunConfig, run_dir: Path) -> Setting:
 
 def device_parameters(setting: Setting, bench: Bench, publisher: Publisher) -> DeviceParameters:
     """Return the device parameters of the run, learning them from the bench if it says so. Calibrating moves walls."""
-    known = setting.parameters
-    if known is not None:
-        if known.bench != bench.config.name:
-            publisher.warning(f"the device parameters are of bench {known.bench!r}, this is {bench.config.name!r}")
-        return known
-    publisher.state(RunState.CALIBRATING, "calibrating the array")
-    result = calibrate(bench, StaircaseConfig(), seed=setting.config.seed, progress=publisher.calibration)
-    return result.save(setting.run_dir / "parameters.json")
+    parameters = setting.parameters
+    if parameters is None:
+        publisher.state(RunState.CALIBRATING, "calibrating the array")
+        result = calibrate(bench, StaircaseConfig(), seed=setting.config.seed, progress=publisher.calibration)
+        parameters = result.save(setting.run_dir / "parameters.json")
+    if parameters.bench != bench.config.name:
+        publisher.warning(f"the device parameters are of bench {parameters.bench!r}, this is {bench.config.name!r}")
+    if not parameters.describes_data:
+        publisher.warning("the device parameters do not describe their own calibration data: see its verdict")
+    return parameters
 
 
 def open_store(

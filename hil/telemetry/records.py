@@ -31,7 +31,6 @@ class RunState(StrEnum):
     PROGRAMMING = "programming"
     """The initial weights are being written into the array."""
     TRAINING = "training"
-    EVALUATING = "evaluating"
     FINISHED = "finished"
     STOPPED = "stopped"
     """Ended early because a person asked for it."""

@@ -4,6 +4,7 @@ import io
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, final
@@ -45,7 +46,6 @@ class TelemetryWriter:
         self._updates: np.ndarray | None = None
         self._queued = 0
         self._written = 0
-        self._failure: OSError | None = None
         self._stop = threading.Event()
         (directory / "latest").mkdir(exist_ok=True)
         replace_atomically(directory / "run.json", msgspec.json.format(self._encoder.encode(manifest)))
@@ -98,11 +98,9 @@ class TelemetryWriter:
         stopping = False
         while not stopping:
             stopping = self._stop.wait(FLUSH_PERIOD_S)
-            try:
+            # A full disk must not end a run whose weights are on devices: what is lost counts as dropped.
+            with suppress(OSError):
                 self._flush()
-            except OSError as error:
-                # A full disk must not end a run whose weights are on devices: count the loss, go on.
-                self._failure = error
 
     def _flush(self) -> None:
         lines = []

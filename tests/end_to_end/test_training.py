@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import pyvisa
 
+from calibration import load_parameters
 from drivers import Bench, load_bench
 from drivers.errors import ConfigError
 from hil import train as training
@@ -153,6 +154,25 @@ def test_a_stop_request_ends_the_run_after_the_step(images, finished, tmp_path: 
     summary = training.train(config, run_dir=tmp_path, listener=_Silent(), stop=stop)
     assert (summary.steps, summary.state) == (1, RunState.STOPPED)
     assert json.loads((tmp_path / "summary.json").read_text())["state"] == "stopped"
+
+
+def test_doubtful_parameters_are_used_with_a_warning(images, finished, tmp_path: Path):
+    doubtful = load_parameters(finished[0] / "parameters.json").model_copy(
+        update={"bench": "other", "evenness_p": 1e-9}
+    )
+    doubtful.save(tmp_path / "parameters.json")
+    stop = StopRequest()
+    stop.requested = True
+    config = _config(images, f"parameters='{tmp_path / 'parameters.json'}'")
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    training.train(config, run_dir=run_dir, listener=_Silent(), stop=stop)
+    reader = RunReader(run_dir)
+    reader.poll()
+    warnings = [event.text for event in reader.events if event.level == "warning"]
+    assert len(warnings) == 2
+    assert "'other'" in warnings[0]
+    assert "do not describe" in warnings[1]
 
 
 def test_training_without_parameters_is_refused_before_anything_opens(images, tmp_path: Path):
