@@ -126,14 +126,6 @@ class CompactWalls:
         busy_s = float((push * drive.push_width_s + pull * drive.pull_width_s).max(initial=0.0))
         return Moved(push_pulses=int(push.sum()), pull_pulses=int(pull.sum()), busy_s=busy_s)
 
-    def true_step(self, device: int, drive: Drive) -> tuple[float, float, float, float]:
-        """Return (m+, m-, v+, v-) of one device: what no instrument can tell, for tests."""
-        law, spread = self._law(drive), self._spread[:, device].astype(np.float64) / 32
-        m_push = law[0][0] * (1 + law[1][0] * spread[0])
-        m_pull = law[0][1] * (1 + law[1][0] * spread[0]) * (1 + law[1][1] * spread[1])
-        fano = 1 + law[1][2] * spread[2]
-        return m_push, m_pull, m_push * law[0][2] * fano, m_pull * law[0][3] * fano
-
     def _law(self, drive: Drive) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...], tuple[float, float]]:
         p = self.parameters
         steps = (
