@@ -5,16 +5,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help train test lint slow cifar pictures clean
+.PHONY: help train test third-party lint slow cifar pictures clean
 
 help:           ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 train: $(INSTALLED)  ## Train ResNet-18 on the simulated bench, embedded data, about two minutes
 	$(BIN)/hil train --calibrate
 
 test: $(INSTALLED)   ## Run the tests
 	$(BIN)/python -m pytest
+
+third-party: $(INSTALLED)  ## Install PyMeasure and QCoDeS and run their drivers against the twins
+	$(BIN)/python -m pip install --quiet --editable '.[third-party]'
+	$(BIN)/python -m pytest -m third_party
 
 lint: $(INSTALLED)   ## Format check, lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from calibration.protocols import Price, StaircaseConfig
 from drivers.bench import Bench
 from drivers.errors import DeviceFault
-from drivers.protocols import ArrayProgrammer, Polarity, Pulse
+from drivers.protocols import ArrayProgrammer, Polarity, Pulse, Quality
 
 _PATTERN_LIMIT = 255
 
@@ -157,12 +157,20 @@ class WiredStation:
             reading = meter.measure()
         finally:
             meter.output_off()
-        if reading.in_compliance:
-            raise DeviceFault(
-                f"device {self.devices[0]}: the current reached the compliance of {self._config.read_compliance_a:g} A "
-                f"at {self._config.read_voltage_v:g} V; look for a short, or raise read_compliance_a"
-            )
-        return np.array([reading.current_a / reading.voltage_v])
+        match reading.quality:
+            case Quality.GOOD:
+                return np.array([reading.current_a / reading.voltage_v])
+            case Quality.LIMITED:
+                raise DeviceFault(
+                    f"device {self.devices[0]}: the current reached the compliance of "
+                    f"{self._config.read_compliance_a:g} A at {self._config.read_voltage_v:g} V; "
+                    "look for a short, or raise read_compliance_a"
+                )
+            case Quality.SUSPECT | Quality.INVALID | Quality.NEVER:
+                raise DeviceFault(
+                    f"device {self.devices[0]}: the meter gave no reading to trust ({reading.quality}) "
+                    f"at {self._config.read_voltage_v:g} V; look for an open contact or a range that is too small"
+                )
 
     def _connect(self, *, measure: bool) -> None:
         if self._measures is not measure:

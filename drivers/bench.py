@@ -1,34 +1,22 @@
 """A bench: every instrument of a bench file, opened together, made safe together, closed together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, final
 
-from drivers.arrays import dwa
-from drivers.config import (
-    BenchConfig,
-    DwaEntry,
-    InstrumentEntry,
-    Keithley2450Entry,
-    Keithley7001Entry,
-    Keysight81160AEntry,
-    Wiring,
-)
+from drivers.config import BenchConfig, Wiring
+from drivers.entries import ArrayEntry, InstrumentEntry, PulseSourceEntry, SourceMeterEntry, SwitchEntry
 from drivers.errors import ConfigError, HilError, InstrumentError, LinkError, SafeStateError
-from drivers.instrument import Kind, OutputState, SafeState, Session
-from drivers.limits import Limit
+from drivers.instrument import OutputState, Session
 from drivers.link import Link, VisaLibrary
+from drivers.model import Driver
+from drivers.models import MODELS
 from drivers.protocols import ArrayProgrammer, Crosspoint, Instrument, PulseSource, SourceMeter, Switch
-from drivers.pulse_generators import keysight_81160a
-from drivers.smus import keithley_2450
-from drivers.switches import keithley_7001
 
 _DISCOVERY_TIMEOUT_S = 1.0
 
-Driver = keysight_81160a.Keysight81160A | keithley_2450.Keithley2450 | keithley_7001.Keithley7001 | dwa.Dwa
 T = TypeVar("T")
 E = TypeVar("E", bound=HilError)
 
@@ -125,22 +113,22 @@ class Bench:
     @property
     def array(self) -> ArrayProgrammer:
         """Return the array controller."""
-        return self._only(dwa.Dwa, "an array controller", "dwa-1")
+        return self._only(ArrayProgrammer, ArrayEntry, "an array controller")
 
     @property
     def pulse_source(self) -> PulseSource:
         """Return the pulse source."""
-        return self._only(keysight_81160a.Keysight81160A, "a pulse source", "keysight-81160a")
+        return self._only(PulseSource, PulseSourceEntry, "a pulse source")
 
     @property
     def source_meter(self) -> SourceMeter:
         """Return the source-measure unit."""
-        return self._only(keithley_2450.Keithley2450, "a source-measure unit", "keithley-2450")
+        return self._only(SourceMeter, SourceMeterEntry, "a source-measure unit")
 
     @property
     def switch(self) -> Switch:
         """Return the switch matrix."""
-        return self._only(keithley_7001.Keithley7001, "a switch matrix", "keithley-7001")
+        return self._only(Switch, SwitchEntry, "a switch matrix")
 
     @property
     def wiring(self) -> Wiring:
@@ -194,13 +182,17 @@ class Bench:
 
     def _outputs_off(self) -> None:
         for _, driver in self._drivers:
-            if isinstance(driver, keysight_81160a.Keysight81160A | keithley_2450.Keithley2450):
+            if isinstance(driver, PulseSource | SourceMeter):
                 driver.output_off()
 
-    def _only(self, kind: type[T], role: str, model: str) -> T:
+    def _only(self, kind: type[T], entry: type[InstrumentEntry], role: str) -> T:
         found = [driver for _, driver in self._drivers if isinstance(driver, kind)]
         if len(found) != 1:
-            raise ConfigError(f"{self.config.origin}: {role} is needed and there are {len(found)}: list one {model!r}")
+            models = [model.key for model in MODELS.values() if model.entry is entry]
+            raise ConfigError(
+                f"{self.config.origin}: {role} is needed and there are {len(found)}: "
+                f"list one [[instrument]], model {' or '.join(models)}"
+            )
         return found[0]
 
 
@@ -223,37 +215,13 @@ def _ask_identity(visa: VisaLibrary, resource: str) -> Found:
 
 
 def _open(entry: InstrumentEntry, library: VisaLibrary, origin: str) -> Driver:
-    place = f"{origin}: instrument {entry.name!r} limits"
+    model = MODELS[entry.model]
     # Limits first: a bench file that asks for too much must not open anything.
-    match entry:
-        case Keysight81160AEntry():
-            amplitude = _narrowed(keysight_81160a.amplitude_limit(entry.load_ohm), entry.limits.amplitude_v, place)
-            width = _narrowed(keysight_81160a.WIDTH, entry.limits.width_s, place)
-            build = partial(keysight_81160a.Keysight81160A, amplitude=amplitude, width=width, load_ohm=entry.load_ohm)
-            return _identified(entry, library, keysight_81160a.KIND, keysight_81160a.SAFE, build)
-        case Keithley2450Entry():
-            voltage = _narrowed(keithley_2450.VOLTAGE, entry.limits.voltage_v, place)
-            compliance = _narrowed(keithley_2450.COMPLIANCE, entry.limits.compliance_a, place)
-            build = partial(keithley_2450.Keithley2450, voltage=voltage, compliance=compliance)
-            return _identified(entry, library, keithley_2450.KIND, keithley_2450.SAFE, build)
-        case Keithley7001Entry():
-            return _identified(entry, library, keithley_7001.KIND, keithley_7001.SAFE, keithley_7001.Keithley7001)
-        case DwaEntry():
-            amplitude = _narrowed(dwa.AMPLITUDE, entry.limits.amplitude_v, place)
-            width = _narrowed(dwa.WIDTH, entry.limits.width_s, place)
-            return _identified(entry, library, dwa.KIND, dwa.SAFE, partial(dwa.Dwa, amplitude=amplitude, width=width))
-
-
-def _narrowed(limit: Limit, pair: tuple[float, float] | None, place: str) -> Limit:
-    return limit if pair is None else limit.narrowed(*pair, place)
-
-
-def _identified(
-    entry: InstrumentEntry, library: VisaLibrary, kind: Kind, safe: SafeState, build: Callable[[Session], T]
-) -> T:
-    link = Link(library, entry.address)
+    build = model.prepare(entry, f"{origin}: instrument {entry.name!r} limits")
+    link = Link(library, entry.address, dialect=model.dialect)
     try:
-        return build(Session(entry.name, link, kind=kind, safe=safe, expect_serial=entry.expect_serial))
+        session = Session(entry.name, link, kind=model.kind, safe=model.safe(entry), expect_serial=entry.expect_serial)
+        return build(session)
     except BaseException:
         link.close()
         raise

@@ -8,144 +8,38 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictFloat,
-    StrictInt,
-    ValidationError,
-    model_validator,
+from pydantic import BaseModel, Field, StrictInt, ValidationError, model_validator
+
+from drivers.entries import (
+    STRICT,
+    InstrumentEntry,
+    PulseLimits,
+    PulseSourceEntry,
+    SourceLimits,
+    SourceMeterEntry,
+    SwitchEntry,
 )
-
 from drivers.errors import ConfigError
+from drivers.models import MODELS
 from drivers.protocols import Crosspoint
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    if not pair[0] <= pair[1]:
-        raise ValueError("give [low, high] with low <= high")
-    return pair
-
-
-Range = Annotated[tuple[StrictFloat, StrictFloat], AfterValidator(_ordered)]
-"""`[low, high]`, which narrows what the model can do."""
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
-"""What the instrument is called on this bench."""
-
-Address = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[ -~]+$")]
-"""VISA resource name."""
-
-Serial = str | None
-"""The only serial number that will do; None takes any."""
-
-
-class PulseLimits(BaseModel):
-    """`limits` of an instrument that makes pulses."""
-
-    model_config = _STRICT
-
-    amplitude_v: Range | None = None
-    """Smallest and largest pulse amplitude, volts."""
-    width_s: Range | None = None
-    """Shortest and longest pulse, seconds."""
-
-
-class SourceLimits(BaseModel):
-    """`limits` of a source-measure unit."""
-
-    model_config = _STRICT
-
-    voltage_v: Range | None = None
-    """Lowest and highest level, volts."""
-    compliance_a: Range | None = None
-    """Smallest and largest compliance current, amperes."""
-
-
-class Keysight81160AEntry(BaseModel):
-    """A Keysight 81160A pulse generator."""
-
-    model_config = _STRICT
-
-    name: Name
-    model: Literal["keysight-81160a"]
-    address: Address
-    load_ohm: Annotated[
-        StrictFloat,
-        Field(ge=0.3, le=1e6, description="resistance of the write path, by which the generator scales its levels"),
-    ]
-    """Resistance of the write path, ohms: a wrong value is a wrong voltage at the device."""
-    expect_serial: Serial = None
-    limits: PulseLimits = PulseLimits()
-
-
-class Keithley2450Entry(BaseModel):
-    """A Keithley 2450 source-measure unit."""
-
-    model_config = _STRICT
-
-    name: Name
-    model: Literal["keithley-2450"]
-    address: Address
-    expect_serial: Serial = None
-    limits: SourceLimits = SourceLimits()
-
-
-class Keithley7001Entry(BaseModel):
-    """A Keithley 7001 switch system."""
-
-    model_config = _STRICT
-
-    name: Name
-    model: Literal["keithley-7001"]
-    address: Address
-    expect_serial: Serial = None
-
-
-class DwaEntry(BaseModel):
-    """A DWA array controller."""
-
-    model_config = _STRICT
-
-    name: Name
-    model: Literal["dwa-1"]
-    address: Address
-    expect_serial: Serial = None
-    limits: PulseLimits = PulseLimits()
-
-
-InstrumentEntry = Keysight81160AEntry | Keithley2450Entry | Keithley7001Entry | DwaEntry
-
-_ENTRIES: dict[str, type[BaseModel]] = {
-    "keysight-81160a": Keysight81160AEntry,
-    "keithley-2450": Keithley2450Entry,
-    "keithley-7001": Keithley7001Entry,
-    "dwa-1": DwaEntry,
-}
-MODELS = tuple(_ENTRIES)
-"""Every instrument model there is a driver for."""
-
-_WIRED = {"keysight-81160a", "keithley-2450", "keithley-7001"}
+_WIRED = {PulseSourceEntry, SourceMeterEntry, SwitchEntry}
 
 
 class Wiring(BaseModel):
     """Which device hangs on which column of the switch card."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
-    slot: Annotated[StrictInt, Field(ge=1, le=2)]
+    slot: Annotated[StrictInt, Field(ge=1, le=10)]
     """Slot of the card."""
-    pulse_row: Annotated[StrictInt, Field(ge=1, le=4)]
+    pulse_row: Annotated[StrictInt, Field(ge=1, le=8)]
     """Row that the pulse source feeds."""
-    measure_row: Annotated[StrictInt, Field(ge=1, le=4)]
+    measure_row: Annotated[StrictInt, Field(ge=1, le=8)]
     """Row that the source-measure unit reads."""
-    devices: Annotated[tuple[Annotated[StrictInt, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=10)]
+    devices: Annotated[tuple[Annotated[StrictInt, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=12)]
     """Array device on column 1, 2, ..."""
 
     @model_validator(mode="after")
@@ -175,7 +69,7 @@ class Wiring(BaseModel):
 class BenchTable(BaseModel):
     """`[bench]`."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     """What people call the bench."""
@@ -186,7 +80,7 @@ class BenchTable(BaseModel):
 class BenchFile(BaseModel):
     """The file as a whole."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     bench: BenchTable
     instrument: tuple[Annotated[InstrumentEntry, Field(discriminator="model")], ...]
@@ -198,7 +92,7 @@ class BenchFile(BaseModel):
             raise ValueError("a bench has at least one [[instrument]]")
         _refuse_twins("name", [entry.name for entry in self.instrument])
         _refuse_twins("address", [entry.address for entry in self.instrument])
-        if self.wiring is None and _WIRED.issubset(entry.model for entry in self.instrument):
+        if self.wiring is None and _WIRED.issubset(type(entry) for entry in self.instrument):
             raise ValueError(
                 "pulse source, source meter and switch need a [wiring] table that says which device is on which column"
             )
@@ -293,12 +187,10 @@ def _table(place: tuple[int | str, ...]) -> type[BaseModel]:
             return BenchTable
         case ("wiring", *_):
             return Wiring
-        case ("instrument", int(), "keithley-2450", "limits", *_):
-            return SourceLimits
-        case ("instrument", int(), str(), "limits", *_):
-            return PulseLimits
+        case ("instrument", int(), str(model), "limits", *_):
+            return SourceLimits if MODELS[model].entry is SourceMeterEntry else PulseLimits
         case ("instrument", int(), str(model), *_):
-            return _ENTRIES[model]
+            return MODELS[model].entry
         case _:
             return BenchFile
 

@@ -41,6 +41,10 @@ class InstrumentError(HilError):
         self.queue = queue
 
 
+class SettingsChanged(InstrumentError):
+    """Settings are no longer those that were set: a reset, a power cycle or another client. Set up and read anew."""
+
+
 class IdentityError(InstrumentError):
     """The instrument at an address is not the one the bench file names."""
 

@@ -1,7 +1,8 @@
 """What every driver is built from: an identified instrument on a link, its error queue, and the way to make it safe."""
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,9 @@ from drivers.link import TIMEOUT_S, Link, LinkState
 from drivers.protocols import Identity
 
 T = TypeVar("T")
+
+SELF_TEST_TIMEOUT_S = 60.0
+"""Time given to a self test, seconds."""
 
 ERROR_QUEUE_CAP = 64
 """Entries read before an error queue is taken for endless."""
@@ -63,6 +67,24 @@ class Output:
     """Answers 0 or 1."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A number that was set, and the query that shows it."""
+
+    query: str
+    """Asks for it."""
+    value: float
+    """What was set."""
+    relative: float = 1e-3
+    """Difference allowed for the instrument's resolution, as a share of the value."""
+    absolute: float = 1e-12
+    """The same in the value's unit, for values near zero."""
+
+    def is_met_by(self, found: float) -> bool:
+        """Return whether a read-back shows the value."""
+        return math.isclose(found, self.value, rel_tol=self.relative, abs_tol=self.absolute)
+
+
 @final
 class Session:
     """An instrument that is who it should be. Opening reads; it resets nothing and touches no output.
@@ -102,7 +124,10 @@ class Session:
     def drain_errors(self) -> tuple[scpi.ErrorEntry, ...]:
         """Read the error queue until it is empty and return what was in it."""
         entries: list[scpi.ErrorEntry] = []
-        while (entry := self.ask("SYST:ERR?", scpi.parse_error)).code != 0:
+        dialect = self.link.dialect
+        if dialect.error_query is None:
+            return ()
+        while (entry := self.ask(dialect.error_query, dialect.parse_error)).code != 0:
             entries.append(entry)
             if len(entries) >= ERROR_QUEUE_CAP:
                 raise self.refusal(f"still reports errors after {ERROR_QUEUE_CAP} entries", tuple(entries))
@@ -112,6 +137,20 @@ class Session:
         """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
         if entries := self.drain_errors():
             raise self.refusal(f"reported errors while {doing}", entries)
+
+    def self_test(self) -> str:
+        """Run `*TST?` and return what it said; raise `InstrumentError` if it failed."""
+        code = self.ask("*TST?", scpi.parse_integer, timeout_s=SELF_TEST_TIMEOUT_S)
+        if code != 0:
+            raise self.refusal(f"failed its self test with code {code}", self.drain_errors())
+        return "passed"
+
+    def confirm(self, settings: Sequence[Setting]) -> None:
+        """Read settings back; raise `InstrumentError` for the first that is not what was set."""
+        for setting in settings:
+            found = self.ask(setting.query, scpi.parse_real)
+            if not setting.is_met_by(found):
+                raise self.refusal(f"answers {found:g} to {setting.query} where {setting.value:g} was set")
 
     def refusal(self, what: str, entries: tuple[scpi.ErrorEntry, ...] = ()) -> InstrumentError:
         """Return the error to raise when the instrument did not do what it was told."""

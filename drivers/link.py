@@ -23,6 +23,7 @@ from pyvisa.resources import MessageBasedResource
 
 from drivers import scpi
 from drivers.deadline import Clock, Deadline, SystemClock
+from drivers.dialect import SCPI, Dialect
 from drivers.errors import ConfigError, HilError, LinkDesync, LinkError, LinkLost, LinkTimeout
 from drivers.transcript import Direction, Transcript, describe_block
 
@@ -112,14 +113,22 @@ class Link:
     Args:
         library: the VISA library to open the resource with.
         address: VISA resource name.
+        dialect: how the instrument is spoken to.
         clock: what deadlines are measured by.
         transcript: where exchanges are noted.
     """
 
     def __init__(
-        self, library: VisaLibrary, address: str, *, clock: Clock | None = None, transcript: Transcript | None = None
+        self,
+        library: VisaLibrary,
+        address: str,
+        *,
+        dialect: Dialect = SCPI,
+        clock: Clock | None = None,
+        transcript: Transcript | None = None,
     ) -> None:
         self.address = address
+        self.dialect = dialect
         self.transcript = transcript or Transcript()
         self.exchanges = 0
         self.bytes_out = 0

@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.limits import Limit
+
 Counts = NDArray[np.uint8]
 Codes = NDArray[np.uint16]
 DeviceIndices = NDArray[np.uint32]
@@ -48,6 +50,21 @@ class Identity:
     firmware: str
 
 
+class Quality(StrEnum):
+    """What a reading is worth."""
+
+    GOOD = "good"
+    """A measurement."""
+    LIMITED = "limited"
+    """The compliance limit held the output: the value is the limit's, not the device's own."""
+    SUSPECT = "suspect"
+    """Measured, but something says not to trust it."""
+    INVALID = "invalid"
+    """No measurement: the instrument answered with a number that stands for overflow or for nothing."""
+    NEVER = "never"
+    """Not read yet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One measurement of a source-measure unit."""
@@ -55,9 +72,54 @@ class Reading:
     voltage_v: float
     """Voltage sourced, volts."""
     current_a: float
-    """Current measured, amperes."""
-    in_compliance: bool
-    """True when the compliance limit held the output: the current is then not the device's own."""
+    """Current measured, amperes; not a number when the quality is INVALID."""
+    quality: Quality
+    """What the reading is worth: only a GOOD one tells a resistance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """Measurements that a source-measure unit took into its buffer, in order; all arrays are of one length."""
+
+    voltage_v: NDArray[np.float64]
+    """Voltage sourced, volts."""
+    current_a: NDArray[np.float64]
+    """Current measured, amperes; not a number where the instrument gave no measurement."""
+    limited: NDArray[np.bool_]
+    """Where the compliance limit held the output."""
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """Return where a reading tells a resistance."""
+        return ~self.limited & np.isfinite(self.current_a)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulseTrain:
+    """A finite sequence of pulses of one shape, pushes, pulls and pauses in any order."""
+
+    push_amplitude_v: float
+    """Magnitude of a push, volts."""
+    pull_amplitude_v: float
+    """Magnitude of a pull, volts."""
+    width_s: float
+    """Full width of every pulse at half maximum, seconds."""
+    period_s: float
+    """Time from one symbol to the next, seconds."""
+    symbols: NDArray[np.int8]
+    """+1 for a push, -1 for a pull, 0 for a pause of one period."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a pulse train takes on one instrument."""
+
+    messages: int
+    """Messages to the instrument, queries included."""
+    bytes_out: int
+    """Bytes of the largest message, or of all of them where they are alike."""
+    duration_s: float
+    """Time the pulses themselves take, seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -102,6 +164,18 @@ class Instrument(Protocol):
         """Return who the instrument said it is when it was opened."""
         ...
 
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits in force, with their origins."""
+        ...
+
+    def self_test(self) -> str:
+        """Run the instrument's self test and return what it said; raise `InstrumentError` if it failed.
+
+        Outputs must be off. Switches nothing on.
+        """
+        ...
+
     def check_errors(self) -> None:
         """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
         ...
@@ -127,6 +201,21 @@ class PulseSource(Instrument, Protocol):
         """Fire `count` pulses of the armed shape, once, and wait for the end. Moves the wall."""
         ...
 
+    def cost(self, train: PulseTrain) -> Cost:
+        """Return what `play` would take. Sends nothing.
+
+        Raises:
+            LimitError: if the instrument cannot play it.
+        """
+        ...
+
+    def play(self, train: PulseTrain) -> None:
+        """Load a train in the instrument's best native form, fire it once, wait for the end. Moves the wall.
+
+        Leaves the output on and the instrument disarmed for `fire`.
+        """
+        ...
+
     def output_off(self) -> None:
         """Switch the output off."""
         ...
@@ -150,6 +239,17 @@ class SourceMeter(Instrument, Protocol):
 
     def measure(self) -> Reading:
         """Measure the current once at the present level."""
+        ...
+
+    def measure_many(self, count: int) -> Readings:
+        """Measure the current `count` times at the present level, into the instrument's buffer."""
+        ...
+
+    def sweep(self, levels_v: NDArray[np.float64], *, compliance_a: float) -> Readings:
+        """Step through these levels with the output on and measure at each, in the instrument's own list mode.
+
+        The output is on during the sweep only.
+        """
         ...
 
 

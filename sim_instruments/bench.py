@@ -4,9 +4,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import final
 
+from sim_instruments.bus import BusDevice
 from sim_instruments.config import BenchConfig, BenchFileError, InstrumentConfig, read_bench_file
-from sim_instruments.instrument import Instrument, Twin
-from sim_instruments.instruments import dwa, keithley_2450, keithley_7001, keysight_81160a
+from sim_instruments.models import TWINS
+from sim_instruments.place import Place
 from sim_instruments.sample import Sample
 from sim_instruments.wiring import Wiring
 
@@ -19,27 +20,27 @@ class SimulatedBench:
         self.config = config
         self.sample = Sample(config.sample)
         self.wiring = Wiring(config.wiring, self.sample.clock)
-        self.instruments: dict[str, Instrument] = {}
+        self.instruments: dict[str, BusDevice] = {}
         for entry in config.instrument:
             self._add(entry)
 
     def _add(self, entry: InstrumentConfig) -> None:
         if entry.address in self.instruments:
             raise BenchFileError(f"instrument.address: {entry.address} is there twice")
-        self.instruments[entry.address] = Instrument(self._twin(entry))
+        self.instruments[entry.address] = self._twin(entry)
 
-    def _twin(self, entry: InstrumentConfig) -> Twin:
-        match entry.model:
-            case keysight_81160a.MODEL:
-                return keysight_81160a.Keysight81160A(entry.serial, self.sample, self.wiring)
-            case keithley_2450.MODEL:
-                return keithley_2450.Keithley2450(entry.serial, self.sample, self.wiring)
-            case keithley_7001.MODEL:
-                return keithley_7001.Keithley7001(entry.serial, self.wiring, self.sample.clock)
-            case dwa.MODEL:
-                return dwa.Dwa(entry.serial, self.sample)
-            case _:
-                raise BenchFileError(f"instrument.model: there is no twin of {entry.model}")
+    def _twin(self, entry: InstrumentConfig) -> BusDevice:
+        build = TWINS.get(entry.model)
+        if build is None:
+            raise BenchFileError(f"instrument.model: no twin of {entry.model}; there are {', '.join(TWINS)}")
+        return build(
+            Place(
+                serial=entry.serial,
+                sample=self.sample,
+                wiring=self.wiring,
+                interlock_closed=entry.interlock == "closed",
+            )
+        )
 
 
 def open_bench(path: Path) -> SimulatedBench:

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,6 +25,8 @@ class InstrumentConfig(BaseModel):
     """VISA resource name."""
     serial: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
     """Serial number in the identity."""
+    interlock: Literal["closed", "open"] = "closed"
+    """State of the safety interlock, where the model has one: high ranges need it closed."""
 
 
 class YamlConfig(BaseModel):

@@ -10,13 +10,17 @@ from typing import Protocol, final
 
 import numpy as np
 
+from sim_instruments.bus import Chunk
 from sim_instruments.scpi_error import ScpiError
-from sim_instruments.scpi_message import Message, read_message
+from sim_instruments.scpi_message import Message, Unit, read_message
 from sim_instruments.scpi_parameter import Integer
 from sim_instruments.scpi_tree import Command, CommandTree, Reply
 from sim_instruments.status import Status
 
 _BYTE = Integer(low=0, high=255)
+
+LONGEST_MESSAGE = 128 * 1024 * 1024
+"""Bytes of the longest message that is waited for: a command with a block for each device of a large array."""
 
 
 def plain_error_reply(error: ScpiError) -> str:
@@ -35,6 +39,16 @@ class Traits:
     """Entries the error queue holds."""
     error_reply: Callable[[ScpiError], str] = plain_error_reply
     """How `SYSTem:ERRor?` writes an error."""
+    terminator: bytes = b"\n"
+    """Ends every reply. A message ends at a newline; a carriage return before it is white space."""
+    acknowledgement: str | None = None
+    """The reply to every command that was accepted; None where commands are not answered."""
+    refusal: Callable[[ScpiError], str] | None = None
+    """The reply to a message that was not accepted, on instruments that answer instead of queueing errors."""
+    summary_bits: Callable[[], int] = lambda: 0
+    """Bits that the model's own status registers add to the status byte."""
+    can_be_locked: bool = False
+    """Whether it has `SYSTem:LOCK`."""
 
 
 class Twin(Protocol):
@@ -45,8 +59,12 @@ class Twin(Protocol):
         """Return what differs between models outside their command tables."""
         ...
 
-    def commands(self) -> Sequence[Command]:
-        """Return the model's commands, common ones excepted."""
+    def commands(self, status: Status, /) -> Sequence[Command]:
+        """Return the model's commands, common ones excepted.
+
+        Args:
+            status: The instrument's registers and error queue, for commands that show or clear them.
+        """
         ...
 
     def reset(self) -> None:
@@ -58,16 +76,6 @@ class Twin(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Part of a reply."""
-
-    data: bytes
-    """The bytes."""
-    is_last: bool
-    """Whether the reply ends with them."""
-
-
 @final
 class Instrument:
     """What a bus sees: bytes in, bytes out, clear, trigger and serial poll."""
@@ -75,26 +83,38 @@ class Instrument:
     def __init__(self, twin: Twin) -> None:
         self.twin = twin
         self._traits = twin.traits
-        self._status = Status(self._traits.error_queue_depth)
-        self._tree = CommandTree((*self._common_commands(), *twin.commands()))
-        self._input = b""
+        self._status = Status(self._traits.error_queue_depth, self._traits.summary_bits)
+        self._interface = ""
+        self._owner = ""
+        self._tree = CommandTree((*self._common_commands(), *twin.commands(self._status), *self._lock_commands()))
+        self._input = bytearray()
+        self._wanted = 0
         self._reply = b""
         self._sent = 0
 
-    def receive(self, data: bytes | bytearray, *, has_end: bool) -> None:
+    def receive(self, data: bytes | bytearray, *, has_end: bool, interface: str = "") -> None:
         """Take bytes from the bus and execute the messages they complete; may move walls.
 
         Args:
-            data: The bytes. A newline outside strings and blocks ends a message.
+            data: The bytes. A newline outside strings and blocks ends a message. They may not change afterwards.
             has_end: Whether the bus marks the last byte as the end of a message: GPIB does, a raw socket does not.
+            interface: Who speaks, for `SYSTem:LOCK`.
         """
-        buffer = self._input + data if self._input else data
-        self._input = b""
+        self._interface = interface
+        buffer: bytes | bytearray = data
+        if self._input:
+            self._input += data
+            if not has_end and len(self._input) < self._wanted:
+                return
+            buffer = self._input
+        # A new buffer, not an emptied one: blocks of the old one may still be looked at.
+        self._input = bytearray()
+        self._wanted = 0
         start = 0
         while start < len(buffer):
             message = read_message(buffer, start)
             if not (has_end or message.is_complete):
-                self._input = bytes(buffer[start:])
+                self._keep(buffer, start, message)
                 return
             self._execute(message)
             # What follows a fault may be the inside of a block: it must not be taken for commands.
@@ -128,7 +148,8 @@ class Instrument:
 
     def clear(self) -> None:
         """Do what a device clear does: forget half a message and the reply; settings and status stay."""
-        self._input = b""
+        self._input = bytearray()
+        self._wanted = 0
         self._drop_reply()
 
     def trigger(self) -> None:
@@ -142,6 +163,14 @@ class Instrument:
         """Return the status byte as a serial poll does."""
         return self._status.poll()
 
+    def _keep(self, buffer: bytes | bytearray, start: int, message: Message) -> None:
+        """Wait for the rest of a message, unless it is longer than an instrument would bear."""
+        if max(message.wanted, len(buffer)) - start > LONGEST_MESSAGE:
+            self._status.report(ScpiError(-363, f"a message may have {LONGEST_MESSAGE} bytes"))
+            return
+        self._input = buffer if isinstance(buffer, bytearray) and start == 0 else bytearray(memoryview(buffer)[start:])
+        self._wanted = message.wanted - start
+
     def _drop_reply(self) -> None:
         self._reply = b""
         self._sent = 0
@@ -153,30 +182,63 @@ class Instrument:
             self._status.report(ScpiError(-410))
         replies = self._run(message)
         if replies:
-            self._reply = b"".join((*_joined(replies), b"\n"))
+            self._reply = b"".join((*_joined(replies), self._traits.terminator))
             self._status.has_reply = True
 
     def _run(self, message: Message) -> list[Reply]:
         replies: list[Reply] = []
         path: tuple[str, ...] = ()
+        fault = message.fault
         for unit in message.units:
             try:
                 found = self._tree.find(path, unit.header)
                 path = found.path
-                reply = found.command.run(unit.parameters)
+                reply = self._run_unit(unit, found.command)
             except ScpiError as error:
-                self._status.report(error)
                 if error.is_command_error:
-                    return replies
-                continue
+                    fault = error
+                    break
+                reply = self._refused(error)
             if reply is not None:
                 if not isinstance(reply, str) and unit is not message.units[-1]:
                     reply = reply.copy()  # a twin may use its buffer again for the next query of the message
                 replies.append(reply)
                 self._status.has_reply = True
-        if message.fault is not None:
-            self._status.report(message.fault)
+        if fault is not None and (refusal := self._refused(fault)) is not None:
+            replies.append(refusal)
         return replies
+
+    def _run_unit(self, unit: Unit, command: Command) -> Reply | None:
+        """Execute one command or query and return its reply."""
+        if self._owner and self._owner != self._interface and not unit.header.endswith("?"):
+            raise ScpiError(-203, f"locked by {self._owner}")
+        reply = command.run(unit.parameters)
+        return reply if reply is not None else self._traits.acknowledgement
+
+    def _refused(self, error: ScpiError) -> str | None:
+        """Report an error; return what the instrument answers at once, if it is of that kind."""
+        self._status.report(error)
+        return self._traits.refusal(error) if self._traits.refusal is not None else None
+
+    def _lock_commands(self) -> tuple[Command, ...]:
+        if not self._traits.can_be_locked:
+            return ()
+        return (
+            Command("SYSTem:LOCK:REQuest?", self._request_lock),
+            Command("SYSTem:LOCK:RELease", self._release_lock),
+            Command("SYSTem:LOCK:OWNer?", lambda: self._owner or "NONE"),
+            Command("SYSTem:LOCK:NAME?", lambda: self._interface or "LAN"),
+        )
+
+    def _request_lock(self) -> str:
+        """Give the lock to the interface that asks; 0 if another one has it."""
+        if self._owner in ("", self._interface):
+            self._owner = self._interface
+            return "1"
+        return "0"
+
+    def _release_lock(self) -> None:
+        self._owner = ""
 
     def _common_commands(self) -> tuple[Command, ...]:
         status = self._status
@@ -197,6 +259,7 @@ class Instrument:
             Command("*WAI", lambda: None),
             Command("SYSTem:ERRor[:NEXT]?", lambda: self._traits.error_reply(status.next_error())),
             Command("SYSTem:ERRor:COUNt?", lambda: str(status.error_count)),
+            Command("SYSTem:VERSion?", lambda: "1999.0"),
         )
 
 

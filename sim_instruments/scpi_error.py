@@ -20,11 +20,17 @@ _TEXTS: Final = {
     -161: "Invalid block data",
     -171: "Invalid expression",
     -211: "Trigger ignored",
+    -200: "Execution error",
+    -203: "Command protected",
+    -213: "Init ignored",
     -221: "Settings conflict",
     -222: "Data out of range",
     -223: "Too much data",
     -224: "Illegal parameter value",
+    -230: "Data corrupt or stale",
+    -241: "Hardware missing",
     -350: "Queue overflow",
+    -363: "Input buffer overrun",
     -410: "Query INTERRUPTED",
     -420: "Query UNTERMINATED",
 }
@@ -36,10 +42,12 @@ _LONGEST_TEXT: Final = 255  # SCPI's limit for a queue entry
 class ScpiError(Exception):
     """What an instrument reports instead of doing as told: it reaches the client through the error queue only."""
 
-    def __init__(self, code: int, detail: str = "") -> None:
+    def __init__(self, code: int, detail: str = "", text: str | None = None) -> None:
+        """Make an error; `text` replaces the standard's words for numbers that are a model's own."""
         super().__init__(code, detail)
         self.code: Final = code
-        text = f"{_TEXTS[code]};{detail}" if detail else _TEXTS[code]
+        words = _TEXTS[code] if text is None else text
+        text = f"{words};{detail}" if detail else words
         self.text: Final = text[:_LONGEST_TEXT]
 
     @property

@@ -61,6 +61,8 @@ class Message:
     """Whether a newline outside strings and blocks ended it; more bytes may follow if not."""
     stop: int
     """Where the next message starts."""
+    wanted: int = 0
+    """Length the buffer must reach before an incomplete message is worth another look."""
 
 
 @final
@@ -71,6 +73,7 @@ class _Scanner:
         self.buffer = buffer
         self.position = start
         self.is_cut_short = False
+        self.wanted = 0
 
     def at_end(self) -> bool:
         return self.position >= len(self.buffer)
@@ -145,6 +148,7 @@ class _Scanner:
             stop = data + int(length)
         if stop > len(self.buffer):
             self.is_cut_short = True
+            self.wanted = stop
             raise ScpiError(-161, f"the block announces {stop - data} bytes and {len(self.buffer) - data} came")
         self.position = stop
         return memoryview(self.buffer)[data:stop]
@@ -165,4 +169,5 @@ def read_message(buffer: bytes | bytearray, start: int = 0) -> Message:
         scanner.take(_FILLER)
     newline = buffer.find(_LF, scanner.position)
     is_complete = newline >= 0 and not scanner.is_cut_short
-    return Message(tuple(units), fault, is_complete, newline + 1 if is_complete else len(buffer))
+    stop = newline + 1 if is_complete else len(buffer)
+    return Message(tuple(units), fault, is_complete, stop, scanner.wanted)

@@ -1,6 +1,7 @@
 """The IEEE 488.2 status model: event register, status byte, service request and the error queue."""
 
 from collections import deque
+from collections.abc import Callable
 from enum import IntFlag
 from typing import final
 
@@ -38,7 +39,8 @@ def _event_of(code: int) -> Event:
 class Status:
     """One instrument's registers and queue, as they are after power-on."""
 
-    def __init__(self, queue_depth: int) -> None:
+    def __init__(self, queue_depth: int, summary_bits: Callable[[], int] = lambda: 0) -> None:
+        self._summary_bits = summary_bits
         self._queue: deque[ScpiError] = deque()
         self._queue_depth = queue_depth
         self._events = Event.POWER_ON
@@ -81,6 +83,10 @@ class Status:
         """Choose the bits of the status byte that ask for service; bit 6 cannot ask for itself."""
         self.service_enable = mask & ~int(StatusBit.SERVICE_REQUEST)
 
+    def report_events(self, events: Event) -> None:
+        """Set events that are not errors of a message."""
+        self._events |= events
+
     def take_events(self) -> int:
         """Return the event register and clear it."""
         events, self._events = self._events, Event(0)
@@ -105,7 +111,7 @@ class Status:
         return byte | StatusBit.SERVICE_REQUEST if is_new else byte
 
     def _sources(self) -> int:
-        byte = StatusBit(0)
+        byte = StatusBit(self._summary_bits())
         if self._queue:
             byte |= StatusBit.ERROR_AVAILABLE
         if self.has_reply:

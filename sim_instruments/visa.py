@@ -21,8 +21,8 @@ from pyvisa_sim.highlevel import SimVisaLibrary
 from pyvisa_sim.sessions.session import Session
 
 from sim_instruments.bench import SimulatedBench, open_bench, open_default_bench
+from sim_instruments.bus import BusDevice
 from sim_instruments.config import BenchFileError
-from sim_instruments.instrument import Instrument
 from sim_instruments.visa_lock import ResourceLock
 
 _SERIAL = (constants.InterfaceType.asrl, "INSTR")
@@ -34,7 +34,7 @@ _BYTE_STREAMS = (_SERIAL, (constants.InterfaceType.tcpip, "SOCKET"))
 class _Port:
     """One resource that leads to a twin, whichever session uses it."""
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: BusDevice) -> None:
         self.instrument = instrument
         self.lock = ResourceLock()
 

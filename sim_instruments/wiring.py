@@ -14,8 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sim_instruments.clock import VirtualClock
 from sim_instruments.scpi_parameter import Crosspoint
 
-ROWS = 4
-COLUMNS = 10
+ROWS = 8
+"""Rows of the largest card that a twin has."""
+
+COLUMNS = 12
+"""Columns of it."""
 
 Row = Annotated[int, Field(ge=1, le=ROWS)]
 
@@ -25,7 +28,7 @@ class WiringConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    slot: Annotated[int, Field(ge=1, le=2)]
+    slot: Annotated[int, Field(ge=1, le=10)]
     pulse_row: Row
     measure_row: Row
     devices: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=COLUMNS)]

@@ -2,17 +2,30 @@
 
 import math
 import operator
+from collections.abc import Callable
 from typing import cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers import scpi
+from drivers.dialect import SCPI
+from drivers.entries import ArrayEntry
 from drivers.errors import LimitError
 from drivers.instrument import Kind, Output, SafeState, Session
 from drivers.limits import Limit
 from drivers.link import transfer_timeout_s
-from drivers.protocols import Codes, ConductanceScale, Counts, Delivery, DeviceIndices, Identity, Polarity, Pulse
+from drivers.model import Model, narrowed
+from drivers.protocols import (
+    Codes,
+    ConductanceScale,
+    Counts,
+    Delivery,
+    DeviceIndices,
+    Identity,
+    Polarity,
+    Pulse,
+)
 
 KIND = Kind(manufacturer=".+", model="DWA-1")
 OUTPUT = Output(on="OUTP ON", off="OUTP OFF", query="OUTP?")
@@ -139,6 +152,15 @@ class Dwa:
         """Return the energy the array has taken in programming pulses since power-on, joules."""
         return self.session.ask("STAT:ENER?", scpi.parse_real)
 
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits in force, with their origins."""
+        return (self._amplitude, self._width)
+
+    def self_test(self) -> str:
+        """Run the self test and return what it said; raise `InstrumentError` if it failed. Switches nothing on."""
+        return self.session.self_test()
+
     def check_errors(self) -> None:
         """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
         self.session.check_errors()
@@ -248,3 +270,20 @@ def _sum(counts: Counts) -> int:
 
 def _words(delivery: Delivery) -> str:
     return f"{delivery.push_pulses} push and {delivery.pull_pulses} pull pulses under tag {delivery.tag}"
+
+
+def _prepare(entry: ArrayEntry, place: str) -> Callable[[Session], Dwa]:
+    amplitude = narrowed(AMPLITUDE, entry.limits.amplitude_v, place)
+    width = narrowed(WIDTH, entry.limits.width_s, place)
+    return lambda session: Dwa(session, amplitude=amplitude, width=width)
+
+
+MODEL = Model(
+    key="dwa-1",
+    title="DWA array controller",
+    entry=ArrayEntry,
+    kind=KIND,
+    dialect=SCPI,
+    safe=lambda _: SAFE,
+    prepare=_prepare,
+)

@@ -8,14 +8,19 @@ Amplitudes are those across the device: the instrument rescales its levels by th
 """
 
 import operator
+from collections.abc import Callable
 from typing import final
 
 from drivers import scpi
+from drivers.dialect import SCPI
+from drivers.entries import PulseSourceEntry
 from drivers.errors import InstrumentError
-from drivers.instrument import Kind, Output, SafeState, Session
+from drivers.instrument import Kind, Output, SafeState, Session, Setting
 from drivers.limits import Limit
 from drivers.link import TIMEOUT_S
-from drivers.protocols import Identity, Polarity, Pulse
+from drivers.model import Model, narrowed
+from drivers.protocols import Cost, Identity, Polarity, Pulse, PulseTrain
+from drivers.pulse_generators.runs import run_cost, runs
 
 KIND = Kind(manufacturer=r"(Agilent|Keysight) Technologies", model="81160A")
 OUTPUT = Output(on=":OUTP1 ON", off=":OUTP1 OFF", query=":OUTP1?")
@@ -83,7 +88,7 @@ class Keysight81160A:
         for command in self._shape(pulse):
             self.session.command(command)
         self.session.check_errors("setting the pulse")
-        self._confirm(pulse)
+        self.session.confirm(self._settings(pulse))
         self.session.output_on(OUTPUT)
         self.session.check_errors("switching the output on")
         self._armed, self._armed_generation = pulse, self.session.link.generation
@@ -103,9 +108,28 @@ class Keysight81160A:
         self.session.ask("*OPC?", scpi.parse_boolean, timeout_s=TIMEOUT_S + count * _period_s(pulse))
         self.session.check_errors("firing")
 
+    def cost(self, train: PulseTrain) -> Cost:
+        """Return what `play` would take. Sends nothing."""
+        return run_cost(train, messages_per_run=40)
+
+    def play(self, train: PulseTrain) -> None:
+        """Fire a train once, each run of equal pulses as a burst, and wait for the end. Moves the wall."""
+        for pulse, count in runs(train):
+            self.arm(pulse)
+            self.fire(count)
+
     def output_off(self) -> None:
         """Switch the output off."""
         self.make_safe()
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits in force, with their origins."""
+        return (self._amplitude, self._width, COUNT)
+
+    def self_test(self) -> str:
+        """Run the self test and return what it said; raise `InstrumentError` if it failed. Switches nothing on."""
+        return self.session.self_test()
 
     def check_errors(self) -> None:
         """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
@@ -146,17 +170,14 @@ class Keysight81160A:
             ":VOLT1:LIM:STAT ON",
         )
 
-    def _confirm(self, pulse: Pulse) -> None:
+    def _settings(self, pulse: Pulse) -> tuple[Setting, ...]:
         low_v, high_v = _levels(pulse)
-        for query, wanted, tolerance in (
-            (":VOLT1:HIGH?", high_v, _LEVEL_TOLERANCE_V),
-            (":VOLT1:LOW?", low_v, _LEVEL_TOLERANCE_V),
-            (":PULS:WIDT1?", pulse.width_s, _WIDTH_TOLERANCE * pulse.width_s),
-            (":VOLT1:LIM:STAT?", 1, 0),
-        ):
-            found = self.session.ask(query, scpi.parse_real)
-            if not abs(found - wanted) <= tolerance:
-                raise self.session.refusal(f"answers {found:g} to {query} where {wanted:g} was set")
+        return (
+            Setting(query=":VOLT1:HIGH?", value=high_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
+            Setting(query=":VOLT1:LOW?", value=low_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
+            Setting(query=":PULS:WIDT1?", value=pulse.width_s, relative=_WIDTH_TOLERANCE),
+            Setting(query=":VOLT1:LIM:STAT?", value=1),
+        )
 
 
 def _levels(pulse: Pulse) -> tuple[float, float]:
@@ -165,3 +186,20 @@ def _levels(pulse: Pulse) -> tuple[float, float]:
 
 def _period_s(pulse: Pulse) -> float:
     return PERIOD_PER_WIDTH * pulse.width_s
+
+
+def _prepare(entry: PulseSourceEntry, place: str) -> Callable[[Session], Keysight81160A]:
+    amplitude = narrowed(amplitude_limit(entry.load_ohm), entry.limits.amplitude_v, place)
+    width = narrowed(WIDTH, entry.limits.width_s, place)
+    return lambda session: Keysight81160A(session, amplitude=amplitude, width=width, load_ohm=entry.load_ohm)
+
+
+MODEL = Model(
+    key="keysight-81160a",
+    title="Keysight 81160A pulse generator",
+    entry=PulseSourceEntry,
+    kind=KIND,
+    dialect=SCPI,
+    safe=lambda _: SAFE,
+    prepare=_prepare,
+)

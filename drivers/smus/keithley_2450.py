@@ -1,13 +1,20 @@
 """Keithley 2450 source-measure unit in its SCPI command set, as a voltage source and ammeter."""
 
 import math
+from collections.abc import Callable
 from typing import final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from drivers import scpi
+from drivers.dialect import SCPI
+from drivers.entries import SourceMeterEntry
 from drivers.errors import InstrumentError
-from drivers.instrument import Kind, Output, OutputState, SafeState, Session
+from drivers.instrument import Kind, Output, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
-from drivers.protocols import Identity, Reading
+from drivers.model import Model, narrowed
+from drivers.protocols import Identity, Quality, Reading, Readings
 
 KIND = Kind(manufacturer=r"KEITHLEY( INSTRUMENTS.*)?", model=r"(MODEL )?2450")
 OUTPUT = Output(on=":OUTP ON", off=":OUTP OFF", query=":OUTP?")
@@ -25,7 +32,6 @@ _SETUP = (
     # Off means disconnected: the normal off state would hold the device at 0 V through the output.
     ":OUTP:VOLT:SMOD HIMP",
 )
-_TOLERANCE = 1e-3
 
 
 @final
@@ -72,8 +78,9 @@ class Keithley2450:
         self.session.command(f":SOUR:VOLT:ILIM {scpi.format_number(compliance_a)}")
         self.session.command(f":SOUR:VOLT {scpi.format_number(level_v)}")
         self.session.check_errors("setting the source")
-        self._confirm(":SOUR:VOLT:ILIM?", compliance_a)
-        self._confirm(":SOUR:VOLT?", level_v)
+        self.session.confirm(
+            (Setting(query=":SOUR:VOLT:ILIM?", value=compliance_a), Setting(query=":SOUR:VOLT?", value=level_v))
+        )
         self._level_v = level_v
 
     def output_on(self) -> None:
@@ -94,11 +101,36 @@ class Keithley2450:
             )
         current_a = self.session.ask(":READ?", scpi.parse_real)
         in_compliance = self.session.ask(":SOUR:VOLT:ILIM:TRIP?", scpi.parse_boolean)
-        if abs(current_a) >= scpi.OVERFLOW:
-            raise self.session.refusal(
-                f"answered {current_a:g}, which stands for no reading", self.session.drain_errors()
-            )
-        return Reading(voltage_v=self._level_v, current_a=current_a, in_compliance=in_compliance)
+        return Reading(
+            voltage_v=self._level_v,
+            current_a=current_a if abs(current_a) < scpi.OVERFLOW else math.nan,
+            quality=_quality(current_a, in_compliance),
+        )
+
+    def measure_many(self, count: int) -> Readings:
+        """Measure the current `count` times at the present level."""
+        return _gathered([self.measure() for _ in range(count)])
+
+    def sweep(self, levels_v: NDArray[np.float64], *, compliance_a: float) -> Readings:
+        """Step through these levels with the output on and measure at each; the output is on during the sweep only."""
+        readings: list[Reading] = []
+        try:
+            for level_v in levels_v:
+                self.source_voltage(float(level_v), compliance_a=compliance_a)
+                self.output_on()
+                readings.append(self.measure())
+        finally:
+            self.output_off()
+        return _gathered(readings)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits in force, with their origins."""
+        return (self._voltage, self._compliance)
+
+    def self_test(self) -> str:
+        """Run the self test and return what it said; raise `InstrumentError` if it failed. Switches nothing on."""
+        return self.session.self_test()
 
     def check_errors(self) -> None:
         """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
@@ -123,7 +155,33 @@ class Keithley2450:
         self.session.check_errors("setting up")
         self._prepared_generation = self.session.link.generation
 
-    def _confirm(self, query: str, wanted: float) -> None:
-        found = self.session.ask(query, scpi.parse_real)
-        if not math.isclose(found, wanted, rel_tol=_TOLERANCE, abs_tol=1e-12):
-            raise self.session.refusal(f"answers {found:g} to {query} where {wanted:g} was set")
+
+def _quality(current_a: float, in_compliance: bool) -> Quality:
+    if abs(current_a) >= scpi.OVERFLOW:
+        return Quality.INVALID
+    return Quality.LIMITED if in_compliance else Quality.GOOD
+
+
+def _gathered(readings: list[Reading]) -> Readings:
+    return Readings(
+        voltage_v=np.array([reading.voltage_v for reading in readings], np.float64),
+        current_a=np.array([reading.current_a for reading in readings], np.float64),
+        limited=np.array([reading.quality is Quality.LIMITED for reading in readings], np.bool_),
+    )
+
+
+def _prepare(entry: SourceMeterEntry, place: str) -> Callable[[Session], Keithley2450]:
+    voltage = narrowed(VOLTAGE, entry.limits.voltage_v, place)
+    compliance = narrowed(COMPLIANCE, entry.limits.compliance_a, place)
+    return lambda session: Keithley2450(session, voltage=voltage, compliance=compliance)
+
+
+MODEL = Model(
+    key="keithley-2450",
+    title="Keithley 2450 source-measure unit",
+    entry=SourceMeterEntry,
+    kind=KIND,
+    dialect=SCPI,
+    safe=lambda _: SAFE,
+    prepare=_prepare,
+)

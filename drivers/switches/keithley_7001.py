@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from typing import final
 
 from drivers import scpi
+from drivers.dialect import SCPI
+from drivers.entries import SwitchEntry
 from drivers.errors import LinkDesync
 from drivers.instrument import Kind, OutputState, SafeState, Session
 from drivers.limits import Limit
+from drivers.model import Model
 from drivers.protocols import Crosspoint, Identity
 
 KIND = Kind(manufacturer=r"KEITHLEY INSTRUMENTS.*", model=r"(MODEL )?7001")
@@ -86,6 +89,15 @@ class Keithley7001:
         """Return the crosspoints that are closed, as read from the instrument."""
         return self.session.ask(_CLOSED, parse_channels)
 
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits in force, with their origins."""
+        return (SLOT, ROW, COLUMN)
+
+    def self_test(self) -> str:
+        """Run the self test and return what it said; raise `InstrumentError` if it failed. Switches nothing on."""
+        return self.session.self_test()
+
     def check_errors(self) -> None:
         """Read the error queue until it is empty; raise `InstrumentError` with every entry if it was not."""
         self.session.check_errors()
@@ -97,3 +109,14 @@ class Keithley7001:
     def close(self) -> None:
         """Close the link. Does not move a relay; closing twice is allowed."""
         self.session.close()
+
+
+MODEL = Model(
+    key="keithley-7001",
+    title="Keithley 7001 switch system",
+    entry=SwitchEntry,
+    kind=KIND,
+    dialect=SCPI,
+    safe=lambda _: SAFE,
+    prepare=lambda _entry, _place: Keithley7001,
+)

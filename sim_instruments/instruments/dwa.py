@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits
 from sim_instruments.physics.compact import Drive
-from sim_instruments.sample import Sample
+from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Block, Integer, Real
 from sim_instruments.scpi_setting import real_setting, switch_setting
 from sim_instruments.scpi_tree import Command
+from sim_instruments.status import Status
 
 MODEL: Final = "dwa-1"
 
@@ -72,9 +73,9 @@ class _Fired:
 class Dwa:
     """Counts in, conductance codes out."""
 
-    def __init__(self, serial: str, sample: Sample) -> None:
-        self._serial = serial
-        self._sample = sample
+    def __init__(self, place: Place) -> None:
+        self._serial = place.serial
+        self._sample = place.sample
         self._settings = _Settings()
         self._pattern = _Pattern()
         self._fired = _Fired()
@@ -87,7 +88,7 @@ class Dwa:
         """Return what differs between models outside their command tables."""
         return Traits(identity=f"domainwall-hil,DWA-1,{self._serial},1.0", error_queue_depth=20)
 
-    def commands(self) -> Sequence[Command]:
+    def commands(self, _status: Status, /) -> Sequence[Command]:
         """Return the model's commands, common ones excepted."""
         return (*self._array(), *self._pulses(), *self._patterns(), *self._reading(), *self._totals())
 

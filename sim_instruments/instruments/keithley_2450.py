@@ -15,12 +15,12 @@ from typing import Final, final
 import numpy as np
 
 from sim_instruments.instrument import Traits
-from sim_instruments.sample import Sample
+from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Choice, Integer, QuotedChoice, Real
 from sim_instruments.scpi_setting import real_setting, setting, show_bool, show_real, switch_setting
 from sim_instruments.scpi_tree import Command
-from sim_instruments.wiring import Wiring
+from sim_instruments.status import Status
 
 MODEL: Final = "keithley-2450"
 
@@ -65,11 +65,11 @@ class _Settings:
 class Keithley2450:
     """Source voltage, measure current."""
 
-    def __init__(self, serial: str, sample: Sample, wiring: Wiring) -> None:
-        self._serial = serial
-        self._sample = sample
-        self._wiring = wiring
-        self._noise = np.random.default_rng([sample.config.seed, zlib.crc32(serial.encode())])
+    def __init__(self, place: Place) -> None:
+        self._serial = place.serial
+        self._sample = place.sample
+        self._wiring = place.wiring
+        self._noise = np.random.default_rng([place.sample.config.seed, zlib.crc32(place.serial.encode())])
         self._settings = _Settings()
 
     @property
@@ -81,7 +81,7 @@ class Keithley2450:
             error_reply=self._error_reply,
         )
 
-    def commands(self) -> Sequence[Command]:
+    def commands(self, _status: Status, /) -> Sequence[Command]:
         """Return the model's commands, common ones excepted."""
         return (*self._source(), *self._limit(), *self._outputs(), *self._sense(), *self._readings())
 

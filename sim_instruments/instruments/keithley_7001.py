@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from typing import Final, final
 
-from sim_instruments.clock import VirtualClock
 from sim_instruments.instrument import Traits
+from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import ChannelList, Crosspoint
 from sim_instruments.scpi_tree import Command
-from sim_instruments.wiring import COLUMNS, ROWS, Wiring
+from sim_instruments.status import Status
 
 MODEL: Final = "keithley-7001"
 
+ROWS: Final = 4
+COLUMNS: Final = 10
 _SETTLING_S = 3e-3
 
 
@@ -19,17 +21,17 @@ _SETTLING_S = 3e-3
 class Keithley7001:
     """Relays of the bench's wiring behind the 7001's commands."""
 
-    def __init__(self, serial: str, wiring: Wiring, clock: VirtualClock) -> None:
-        self._serial = serial
-        self._wiring = wiring
-        self._clock = clock
+    def __init__(self, place: Place) -> None:
+        self._serial = place.serial
+        self._wiring = place.wiring
+        self._clock = place.sample.clock
 
     @property
     def traits(self) -> Traits:
         """Return what differs between models outside their command tables."""
         return Traits(identity=f"KEITHLEY INSTRUMENTS INC.,MODEL 7001,{self._serial},B01  /A02", error_queue_depth=10)
 
-    def commands(self) -> Sequence[Command]:
+    def commands(self, _status: Status, /) -> Sequence[Command]:
         """Return the model's commands, common ones excepted."""
         slot = self._wiring.config.slot
         some = (ChannelList(slots=(slot,), rows=ROWS, columns=COLUMNS),)

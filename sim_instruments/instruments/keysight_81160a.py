@@ -18,17 +18,15 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from sim_instruments.instrument import Traits
-from sim_instruments.sample import Sample
+from sim_instruments.place import Place
+from sim_instruments.pulse_path import SOURCE_OHM, deliver_burst
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Choice, Integer, Real
 from sim_instruments.scpi_setting import real_setting, setting, switch_setting
 from sim_instruments.scpi_tree import Command
-from sim_instruments.wiring import Wiring
+from sim_instruments.status import Status
 
 MODEL: Final = "keysight-81160a"
-
-SOURCE_OHM: Final = 50.0
-"""Output impedance."""
 
 _EDGE_SHARE = 1.6  # a period must hold the width and so many edges
 _WINDOW_V = 10.0  # open circuit: 5 V either way into 50 ohm
@@ -99,25 +97,24 @@ class _Settings:
 class Keysight81160A:
     """Finite bursts of one pulse shape."""
 
-    def __init__(self, serial: str, sample: Sample, wiring: Wiring) -> None:
-        self._serial = serial
-        self._sample = sample
-        self._wiring = wiring
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._live_name = f"{MODEL} {place.serial}"
         self._settings = _Settings()
 
     @property
     def traits(self) -> Traits:
         """Return what differs between models outside their command tables."""
-        return Traits(identity=f"Agilent Technologies,81160A,{self._serial},1.0.3.0-2.6", error_queue_depth=20)
+        return Traits(identity=f"Agilent Technologies,81160A,{self._place.serial},1.0.3.0-2.6", error_queue_depth=20)
 
-    def commands(self) -> Sequence[Command]:
+    def commands(self, _status: Status, /) -> Sequence[Command]:
         """Return the model's commands, common ones excepted."""
         return (*self._levels(), *self._limits(), *self._timing(), *self._outputs(), *self._triggers())
 
     def reset(self) -> None:
         """Output off and every setting to its default."""
         self._settings = _Settings()
-        self._wiring.set_live(f"{MODEL} {self._serial}", False)
+        self._place.wiring.set_live(self._live_name, False)
 
     def trigger(self) -> None:
         """Send one burst if the generator is armed for it. Moves the walls it reaches."""
@@ -127,18 +124,14 @@ class Keysight81160A:
         if not settings.output or settings.shape != "PULS":
             return
         count = settings.burst_cycles if settings.burst else settings.trigger_count
-        clock = self._sample.clock
-        stop_s = clock.now_s + count * settings.period_s
-        devices = self._wiring.pulsed_devices()
-        for device in devices:
-            amplitude_v = settings.excursion_v * self._share_delivered(len(devices))
-            self._sample.pulse_device(device, count, amplitude_v=amplitude_v, width_s=settings.width_s, source=MODEL)
-        clock.advance(max(0.0, stop_s - clock.now_s))
-
-    def _share_delivered(self, device_count: int) -> float:
-        """Return the part of the open-circuit voltage that reaches so many devices in parallel."""
-        resistance_ohm = self._sample.write_resistance_ohm / device_count
-        return resistance_ohm / (resistance_ohm + SOURCE_OHM)
+        deliver_burst(
+            self._place,
+            count,
+            open_circuit_v=settings.excursion_v,
+            width_s=settings.width_s,
+            period_s=settings.period_s,
+            source=MODEL,
+        )
 
     def _change(self, **changes: object) -> None:
         """Change settings together, or none of them if the instrument would refuse the result."""
@@ -154,7 +147,7 @@ class Keysight81160A:
 
     def _set_output(self, is_on: bool) -> None:
         self._change(output=is_on)
-        self._wiring.set_live(f"{MODEL} {self._serial}", is_on)
+        self._place.wiring.set_live(self._live_name, is_on)
 
     def _set_swing(self, shown_v: float) -> None:
         middle_v, half_v = (self._settings.high_v + self._settings.low_v) / 2, self._meant(shown_v) / 2

@@ -11,7 +11,7 @@ import pytest
 from calibration import Route, StaircaseConfig, calibrate
 from drivers.config import Wiring
 from drivers.errors import DeviceFault, InstrumentError, LimitError
-from drivers.protocols import ConductanceScale, Crosspoint, Delivery, Identity, Polarity, Pulse, Reading
+from drivers.protocols import ConductanceScale, Crosspoint, Delivery, Identity, Polarity, Pulse, Quality, Reading
 
 LOW_S, HIGH_S = 2e-4, 4e-4
 MU, FANO = {Polarity.PUSH: 4e-3, Polarity.PULL: 3.5e-3}, 2e-4
@@ -152,7 +152,7 @@ class FakePulser(Fake):
 @dataclass
 class FakeMeter(Fake):
     switch: Any = None
-    in_compliance: bool = False
+    quality: Quality = Quality.GOOD
 
     def source_voltage(self, level_v: float, *, compliance_a: float) -> None:
         self.level_v = level_v
@@ -160,9 +160,7 @@ class FakeMeter(Fake):
     def measure(self) -> Reading:
         assert self.is_on
         (conductance_s,) = self.walls.conductance_s(self.switch.device(row=2), 2e-8)
-        return Reading(
-            voltage_v=self.level_v, current_a=float(conductance_s * self.level_v), in_compliance=self.in_compliance
-        )
+        return Reading(voltage_v=self.level_v, current_a=float(conductance_s * self.level_v), quality=self.quality)
 
 
 class FakeBench:
@@ -276,7 +274,7 @@ def test_outputs_are_off_after_an_interrupt_from_the_keyboard() -> None:
 
 def test_a_reading_in_compliance_is_a_fault_and_not_a_conductance() -> None:
     bench = make_bench()
-    bench.source_meter.in_compliance = True
+    bench.source_meter.quality = Quality.LIMITED
     with pytest.raises(DeviceFault, match="compliance"):
         calibrate(bench, quick(route=Route.BENCH), seed=1)
     assert not bench.source_meter.is_on

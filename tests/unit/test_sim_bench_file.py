@@ -25,9 +25,9 @@ def refusal(folder: Path, text: str) -> str:
     [
         ("seed = 20231204", "seed = 20231204\nsede = 1", "sample.sede"),
         ("threshold_v = 0.5", "threshold_v = -0.5", "sample.wall.threshold_v"),
-        ('model = "keithley-7001"', 'model = "keithley-9999"', "instrument.model: there is no twin of keithley-9999"),
+        ('model = "keithley-7001"', 'model = "keithley-9999"', "instrument.model: no twin of keithley-9999"),
         ("GPIB0::7::INSTR", "TCPIP0::array.bench::inst0::INSTR", "is there twice"),
-        ("pulse_row = 1", "pulse_row = 5", "wiring.pulse_row"),
+        ("pulse_row = 1", "pulse_row = 9", "wiring.pulse_row"),
         ("9000027]", "9_000_100]", "there is no device 9000100"),
         ("[0, 1000003,", "[0, 0,", "wired to two columns"),
         ('serial = "DWA0001"', "", "instrument.3.serial"),

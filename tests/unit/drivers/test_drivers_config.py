@@ -83,7 +83,7 @@ def test_an_array_alone_is_a_bench(load):
         (BENCH + PULSER + SMU + SWITCH, ["[wiring]"]),
         (BENCH + ARRAY + WIRING.replace("measure_row = 2", "measure_row = 1"), ["[wiring]", "same row"]),
         (BENCH + ARRAY + WIRING.replace("[40, 7]", "[7, 7]"), ["[wiring]", "named twice"]),
-        (BENCH + ARRAY + WIRING.replace("pulse_row = 1", "pulse_row = 5"), ["[wiring] pulse_row"]),
+        (BENCH + ARRAY + WIRING.replace("pulse_row = 1", "pulse_row = 9"), ["[wiring] pulse_row"]),
         ("[bench\n", ["not TOML", "line 1"]),
         ("a = " + "[" * 20_000, ["not TOML"]),
     ],

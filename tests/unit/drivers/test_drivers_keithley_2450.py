@@ -1,10 +1,12 @@
 """The 2450 on the wire."""
 
+import math
+
 import pytest
 
 from drivers.errors import InstrumentError, LimitError, LinkDesync
 from drivers.instrument import Session
-from drivers.protocols import Reading, SourceMeter
+from drivers.protocols import Quality, Reading, SourceMeter
 from drivers.smus.keithley_2450 import COMPLIANCE, KIND, SAFE, VOLTAGE, Keithley2450
 
 REPLIES = {
@@ -84,19 +86,20 @@ def measuring(wire, **replies):
 
 def test_measuring(wire):
     meter, box = measuring(wire)
-    assert meter.measure() == Reading(voltage_v=0.1, current_a=3.000001e-5, in_compliance=False)
+    assert meter.measure() == Reading(voltage_v=0.1, current_a=3.000001e-5, quality=Quality.GOOD)
     assert box.messages == [":READ?", ":SOUR:VOLT:ILIM:TRIP?"]
 
 
 def test_a_reading_in_compliance_says_so(wire):
     meter, _ = measuring(wire, **{":SOUR:VOLT:ILIM:TRIP?": "1"})
-    assert meter.measure().in_compliance
+    assert meter.measure().quality is Quality.LIMITED
 
 
 def test_an_overflow_is_no_reading(wire):
     meter, _ = measuring(wire, **{":READ?": "9.9E+37"})
-    with pytest.raises(InstrumentError, match="no reading"):
-        meter.measure()
+    reading = meter.measure()
+    assert reading.quality is Quality.INVALID
+    assert math.isnan(reading.current_a)
 
 
 def test_words_are_no_reading(wire):

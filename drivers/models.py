@@ -1,0 +1,20 @@
+"""Every instrument model there is a driver for. A new driver is one file and one line here."""
+
+from typing import Any, Final
+
+from drivers.arrays import dwa
+from drivers.model import Model
+from drivers.pulse_generators import keysight_81160a
+from drivers.smus import keithley_2450
+from drivers.switches import keithley_7001
+
+MODELS: Final[dict[str, Model[Any]]] = {
+    model.key: model
+    for model in (
+        keysight_81160a.MODEL,
+        keithley_2450.MODEL,
+        keithley_7001.MODEL,
+        dwa.MODEL,
+    )
+}
+"""Models by their names in bench files."""

@@ -1,0 +1,17 @@
+"""Every instrument model there is a twin of. A new twin is one file and one line here."""
+
+from collections.abc import Callable
+from typing import Final
+
+from sim_instruments.bus import BusDevice
+from sim_instruments.instrument import Instrument
+from sim_instruments.instruments import dwa, keithley_2450, keithley_7001, keysight_81160a
+from sim_instruments.place import Place
+
+TWINS: Final[dict[str, Callable[[Place], BusDevice]]] = {
+    keysight_81160a.MODEL: lambda place: Instrument(keysight_81160a.Keysight81160A(place)),
+    keithley_2450.MODEL: lambda place: Instrument(keithley_2450.Keithley2450(place)),
+    keithley_7001.MODEL: lambda place: Instrument(keithley_7001.Keithley7001(place)),
+    dwa.MODEL: lambda place: Instrument(dwa.Dwa(place)),
+}
+"""What builds each model."""
