@@ -9,7 +9,15 @@ from enum import StrEnum
 from typing import TypeVar, final
 
 from drivers import scpi
-from drivers.errors import HilError, IdentityError, InstrumentError, LinkDesync, LinkError, SafeStateError
+from drivers.errors import (
+    HilError,
+    IdentityError,
+    InstrumentError,
+    LinkDesync,
+    LinkError,
+    SafeStateError,
+    SettingsChanged,
+)
 from drivers.link import TIMEOUT_S, Link, LinkState
 from drivers.protocols import Identity
 
@@ -17,6 +25,8 @@ T = TypeVar("T")
 
 SELF_TEST_TIMEOUT_S = 60.0
 """Time given to a self test, seconds."""
+
+_POWER_ON = 128  # bit 7 of the event status register
 
 ERROR_QUEUE_CAP = 64
 """Entries read before an error queue is taken for endless."""
@@ -105,6 +115,7 @@ class Session:
         self.link = link
         self.output = OutputState.UNKNOWN
         self._safe = safe
+        self._remembered: tuple[Setting, ...] = ()
         self.identity = _identify(name, link, kind, expect_serial)
 
     def command(self, text: str) -> None:
@@ -151,6 +162,40 @@ class Session:
             found = self.ask(setting.query, scpi.parse_real)
             if not setting.is_met_by(found):
                 raise self.refusal(f"answers {found:g} to {setting.query} where {setting.value:g} was set")
+
+    def remember(self, settings: Sequence[Setting]) -> None:
+        """Take these settings for what `verify` must find from now on; replaces those remembered before."""
+        if (query := self.link.dialect.event_query) is not None:
+            # Takes note of a power cycle before the settings, so that a later one shows. One program owns the register.
+            self.ask(query, scpi.parse_integer)
+        self._remembered = tuple(settings)
+
+    def verify(self) -> None:
+        """See that the instrument is as it was left: call it before anything that moves a wall.
+
+        Raises:
+            SettingsChanged: after a reset, a power cycle, or when another client changed a remembered setting.
+        """
+        queries = [setting.query for setting in self._remembered]
+        if (event_query := self.link.dialect.event_query) is not None:
+            queries.insert(0, event_query)
+        answers = self._ask_together(queries)
+        if event_query is not None and int(answers.pop(0)) & _POWER_ON:
+            raise SettingsChanged(f"{self._title} was switched off and on: its settings are gone, set it up again")
+        for setting, found in zip(self._remembered, answers, strict=True):
+            if not setting.is_met_by(found):
+                raise SettingsChanged(
+                    f"{self._title} answers {found:g} to {setting.query} where {setting.value:g} was set: "
+                    "a reset, or another client; set it up again"
+                )
+
+    def _ask_together(self, queries: Sequence[str]) -> list[float]:
+        """Ask for numbers, in one message where the instrument can."""
+        joint = self.link.dialect.joint
+        if joint is None or len(queries) < 2:
+            return [self.ask(query, scpi.parse_real) for query in queries]
+        message = joint.join((queries[0], *(query.removeprefix(":") for query in queries[1:])))
+        return self.ask(message, lambda reply: [scpi.parse_real(answer) for answer in _split(reply, len(queries))])
 
     def refusal(self, what: str, entries: tuple[scpi.ErrorEntry, ...] = ()) -> InstrumentError:
         """Return the error to raise when the instrument did not do what it was told."""
@@ -221,6 +266,13 @@ def _identify(name: str, link: Link, kind: Kind, expect_serial: str | None) -> I
     if expect_serial not in (None, found.serial):
         raise IdentityError(f"{says}, not serial number {expect_serial}: correct the address or expect_serial")
     return found
+
+
+def _split(reply: str, count: int) -> list[str]:
+    answers = reply.split(";")
+    if len(answers) != count:
+        raise LinkDesync(f"expected {count} answers joined by semicolons, got {scpi.excerpt(reply)}")
+    return answers
 
 
 def _is_like(pattern: str, text: str) -> bool:

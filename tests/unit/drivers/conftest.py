@@ -38,7 +38,12 @@ class FakeInstrument:
     """Answers what its table says. An unknown question is never answered, an unknown command is obeyed in silence."""
 
     def __init__(self, replies: dict[str, Reply] | None = None) -> None:
-        self.replies: dict[str, Reply] = {"*IDN?": IDENTITY, "SYST:ERR?": '0,"No error"', **(replies or {})}
+        self.replies: dict[str, Reply] = {
+            "*IDN?": IDENTITY,
+            "SYST:ERR?": '0,"No error"',
+            "*ESR?": "0",
+            **(replies or {}),
+        }
         self.messages: list[str] = []
         self.raw: list[bytes] = []
         self.timeouts_ms: list[int] = []
