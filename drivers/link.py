@@ -185,6 +185,23 @@ class Link:
             self._note(Direction.IN, describe_block(_bytes_of(array)), began_s)
             return array
 
+    def exchange(
+        self, message: bytes, *, replies: bool, timeout_s: float | None = None, most: int = TEXT_CAP_BYTES
+    ) -> bytes:
+        """Send bytes as they are and return the reply as it came, text or one block: for consoles and conformance.
+
+        Args:
+            message: the whole message, terminator included. Whether it moves a wall is the caller's business.
+            replies: whether to wait for a reply.
+            timeout_s: deadline; None gives what the sizes need.
+            most: longest reply accepted, bytes.
+        """
+        shown = scpi.excerpt(message)
+        with self._exchange(shown):
+            deadline = Deadline.after(timeout_s or transfer_timeout_s(len(message) + most), self._clock)
+            self._send(message, shown, deadline)
+            return self._receive_anything(most, deadline) if replies else b""
+
     def identify(self) -> str:
         """Return the `*IDN?` reply. Every later connection must answer the same."""
         self._identity = self.query("*IDN?")
@@ -327,6 +344,27 @@ class Link:
         start, _ = self._receive(2, deadline, whole=True)
         rest, _ = self._receive(scpi.block_digits(start) + size + len(scpi.LF), deadline, whole=True)
         return start + rest
+
+    def _receive_anything(self, most: int, deadline: Deadline) -> bytes:
+        """Read a line or a block: a stream tells which by its first byte, other interfaces mark the end."""
+        if not self._is_stream:
+            reply, ended = self._receive(most + 1, deadline)
+            if not ended:
+                raise LinkDesync(f"reply is longer than {most} bytes: {scpi.excerpt(reply)}")
+            return reply
+        if self._reads_lines:
+            self._resource.read_termination = None
+            self._reads_lines = False
+        start, _ = self._receive(1, deadline, whole=True)
+        if start in (b"\n", b""):
+            return start
+        if start != b"#":
+            return start + self._receive_line(deadline)
+        start += self._receive(1, deadline, whole=True)[0]
+        start += self._receive(scpi.block_digits(start), deadline, whole=True)[0]
+        if not start[2:].isdigit() or (size := int(start[2:])) > most:
+            raise LinkDesync(f"expected a block of at most {most} bytes, got {scpi.excerpt(start)}")
+        return start + self._receive(size + len(scpi.LF), deadline, whole=True)[0]
 
     def _receive(self, most: int, deadline: Deadline, *, whole: bool = False) -> tuple[bytes, bool]:
         """Return up to `most` bytes and whether the message ended there; `whole` reads on past an end."""
