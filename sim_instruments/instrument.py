@@ -14,7 +14,7 @@ from sim_instruments.bus import Chunk
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Message, Unit, read_message
 from sim_instruments.scpi_parameter import Integer
-from sim_instruments.scpi_tree import Command, CommandTree, Reply
+from sim_instruments.scpi_tree import Command, CommandTree, IndefiniteBlock, Reply
 from sim_instruments.status import Status
 
 _BYTE = Integer(low=0, high=255)
@@ -200,7 +200,7 @@ class Instrument:
                     break
                 reply = self._refused(error)
             if reply is not None:
-                if not isinstance(reply, str) and unit is not message.units[-1]:
+                if isinstance(reply, np.ndarray) and unit is not message.units[-1]:
                     reply = reply.copy()  # a twin may use its buffer again for the next query of the message
                 replies.append(reply)
                 self._status.has_reply = True
@@ -270,6 +270,8 @@ def _joined(replies: list[Reply]) -> list[bytes | memoryview]:
             pieces.append(b";")
         if isinstance(reply, str):
             pieces.append(reply.encode("ascii", "replace"))
+        elif isinstance(reply, IndefiniteBlock):
+            pieces.extend((b"#0", reply.data))
         else:
             data = np.ascontiguousarray(reply).view(np.uint8).data
             length = str(len(data))

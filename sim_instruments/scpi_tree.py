@@ -17,8 +17,18 @@ from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Raw
 from sim_instruments.scpi_parameter import Parameter, keyword_forms
 
-Reply = str | NDArray
-"""A query's answer: text, or an array that travels as a block in its own byte order."""
+
+@final
+@dataclass(frozen=True, slots=True)
+class IndefiniteBlock:
+    """An answer that travels behind `#0`: it has no length, and nothing of the message may follow it."""
+
+    data: bytes
+    """The bytes, in the order in which they travel."""
+
+
+Reply = str | NDArray | IndefiniteBlock
+"""A query's answer: text, an array that travels as a block in its own byte order, or bytes of unknown length."""
 
 _NODE: Final = re.compile(r"(\[)?:?(\*?[A-Za-z]+\d*)(#)?(\])?")
 
