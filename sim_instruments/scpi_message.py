@@ -12,7 +12,8 @@ from sim_instruments.scpi_error import ScpiError
 
 _SPACE: Final = re.compile(rb"[\x00-\x09\x0b-\x20]*")
 _FILLER: Final = re.compile(rb"[\x00-\x09\x0b-\x20;]*")
-_HEADER: Final = re.compile(rb"(?:\*[A-Za-z]+|:?[A-Za-z]\w*(?::[A-Za-z]\w*)*)\??(?=[\x00-\x20;]|$)")
+# A colon before a common command is none of the standard's, but drivers send it and instruments bear it.
+_HEADER: Final = re.compile(rb"(?::?\*[A-Za-z]+|:?[A-Za-z]\w*(?::[A-Za-z]\w*)*)\??(?=[\x00-\x20;]|$)")
 _QUOTED: Final = re.compile(rb"\"(?:[^\"\n]|\"\")*\"|'(?:[^'\n]|'')*'")
 _EXPRESSION: Final = re.compile(rb"\([^()\n]*\)")
 _PLAIN: Final = re.compile(rb"#?[^;,\n\"'()#]+")
@@ -99,7 +100,8 @@ class _Scanner:
                 raise ScpiError(-103, "expected a comma or a semicolon")
             self.position += 1
             parameters.append(self._parameter())
-        return Unit(header.decode("ascii").upper(), tuple(parameters))
+        written = header.removeprefix(b":") if header.startswith(b":*") else header
+        return Unit(written.decode("ascii").upper(), tuple(parameters))
 
     def _at_unit_end(self) -> bool:
         return self.peek() in (b"", b";", _LF)

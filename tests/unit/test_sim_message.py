@@ -28,6 +28,10 @@ def test_a_compound_message_is_cut_at_semicolons_outside_strings_and_expressions
     assert message.fault is None
 
 
+def test_a_colon_before_a_common_command_is_borne():
+    assert read_message(b":*CLS;:stat:pres\n").units == (Unit("*CLS", ()), Unit(":STAT:PRES", ()))
+
+
 @given(first=st.binary(max_size=300), second=st.binary(max_size=300))
 def test_a_block_may_hold_any_byte(first: bytes, second: bytes):
     text = b"A 1," + block(first) + b";B " + block(second) + b" , 2\nC?\n"
