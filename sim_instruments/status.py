@@ -45,6 +45,7 @@ class Status:
         self._queue_depth = queue_depth
         self._events = Event.POWER_ON
         self._reported = 0
+        self._also_cleared: list[Callable[[], None]] = []
         self.event_enable = 0
         self.service_enable = 0
         self.has_reply = False
@@ -96,6 +97,12 @@ class Status:
         """Do what *CLS does: clear events and errors; the enable registers stay."""
         self._events = Event(0)
         self.clear_errors()
+        for clear in self._also_cleared:
+            clear()
+
+    def also_clear(self, clear: Callable[[], None]) -> None:
+        """Have *CLS clear the events of a model's own registers too."""
+        self._also_cleared.append(clear)
 
     def byte(self) -> int:
         """Return the status byte as `*STB?` does: bit 6 is the master summary."""
