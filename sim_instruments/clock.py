@@ -1,19 +1,25 @@
 """Virtual time: pulses take as long as they would, without anybody waiting."""
 
-from typing import final
+from typing import Any, final
+
+from numpy.typing import NDArray
 
 
 @final
 class VirtualClock:
-    """Seconds of simulated time since the bench was switched on."""
+    """Seconds of simulated time since the sample was made.
 
-    def __init__(self) -> None:
-        self._now_s = 0.0
+    Args:
+        counters: one record with `time_s`, where the time is kept.
+    """
+
+    def __init__(self, counters: NDArray[Any]) -> None:
+        self._time_s = counters["time_s"]
 
     @property
     def now_s(self) -> float:
         """Return the simulated time, seconds."""
-        return self._now_s
+        return float(self._time_s[0])
 
     def advance(self, seconds: float) -> None:
         """Let time pass.
@@ -23,4 +29,4 @@ class VirtualClock:
         """
         if not seconds >= 0:
             raise ValueError(f"time does not run backwards: {seconds} s")
-        self._now_s += seconds
+        self._time_s += seconds

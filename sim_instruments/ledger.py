@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,17 +46,34 @@ class Entry:
 
 @final
 class Ledger:
-    """Running totals and the newest entries."""
+    """Running totals and the newest entries.
 
-    def __init__(self) -> None:
+    Args:
+        counters: one record with `push_pulses`, `pull_pulses` and `energy_j`, where the totals are kept.
+    """
+
+    def __init__(self, counters: NDArray[Any]) -> None:
         self.entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
-        self.push_pulses = 0
-        self.pull_pulses = 0
-        self.energy_j = 0.0
+        self._totals = counters
+
+    @property
+    def push_pulses(self) -> int:
+        """Return the pushes that all devices took together."""
+        return int(self._totals["push_pulses"][0])
+
+    @property
+    def pull_pulses(self) -> int:
+        """Return the pulls that all devices took together."""
+        return int(self._totals["pull_pulses"][0])
+
+    @property
+    def energy_j(self) -> float:
+        """Return the energy of all pulses in the write path, joules."""
+        return float(self._totals["energy_j"][0])
 
     def add(self, entry: Entry) -> None:
         """Enter one event."""
         self.entries.append(entry)
-        self.push_pulses += entry.push_pulses
-        self.pull_pulses += entry.pull_pulses
-        self.energy_j += entry.energy_j
+        self._totals["push_pulses"] += entry.push_pulses
+        self._totals["pull_pulses"] += entry.pull_pulses
+        self._totals["energy_j"] += entry.energy_j

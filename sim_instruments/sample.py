@@ -1,5 +1,7 @@
 """The sample: the one set of devices that every instrument of the bench reaches."""
 
+import zlib
+from pathlib import Path
 from typing import Annotated, final
 
 import numpy as np
@@ -8,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sim_instruments.clock import VirtualClock
 from sim_instruments.ledger import DETAILED_DEVICES, Entry, Ledger
+from sim_instruments.nonvolatile import Memory
 from sim_instruments.physics.compact import CompactWalls, Drive, Moved, WallParameters
 from sim_instruments.physics.readout import ReadoutParameters, read_range, read_selected
 
@@ -72,6 +75,8 @@ class SampleConfig(BaseModel):
     devices: Annotated[int, Field(ge=1, le=1 << 30)]
     seed: Annotated[int, Field(ge=0, lt=1 << 63)]
     initial_position: Annotated[float, Field(ge=0, le=1)] = 0.5
+    state: Annotated[str, Field(min_length=1)] | None = None
+    """Folder that keeps walls and counters over the end of the program, relative to the bench file; None keeps none."""
     wall: WallTable
     electrical: ElectricalTable
     readout: ReadoutTable
@@ -83,11 +88,14 @@ class Sample:
 
     def __init__(self, config: SampleConfig) -> None:
         self.config = config
-        self.ledger = Ledger()
-        self.clock = VirtualClock()
+        self.memory = _memory(config)
+        counters = self.memory.counters
+        self.ledger = Ledger(counters)
+        self.clock = VirtualClock(counters)
         self.walls = CompactWalls(
             config.devices, config.seed, config.initial_position, WallParameters(**config.wall.model_dump())
         )
+        self.walls.position = self.memory.position
         self._readout = ReadoutParameters(
             conductance_low_s=config.electrical.conductance_low_s,
             conductance_high_s=config.electrical.conductance_high_s,
@@ -95,7 +103,6 @@ class Sample:
         )
         # Fresh memory for every read of a large array would cost more than the read.
         self._codes = np.empty(config.devices, np.uint16)
-        self._events = 0
 
     @property
     def device_count(self) -> int:
@@ -170,9 +177,20 @@ class Sample:
         """Read these devices."""
         return read_selected(self.walls.position, devices, self._readout, self._next_event(), self.config.seed)
 
+    def noise_source(self, serial: str) -> np.random.Generator:
+        """Return an instrument's own source of noise, which is another one each time the bench is switched on."""
+        key = [self.config.seed, zlib.crc32(serial.encode())]
+        return np.random.default_rng([*key, self.memory.power_ons] if self.memory.power_ons else key)
+
+    def close(self) -> None:
+        """Write a kept state to the disk and let others have it."""
+        self.memory.close()
+
     def _next_event(self) -> int:
-        self._events += 1
-        return self._events
+        # Counted before it is used: after a kill in the middle its noise is not drawn again.
+        events = self.memory.counters["events"]
+        events += 1
+        return int(events[0])
 
     def _enter(
         self,
@@ -210,3 +228,10 @@ class Sample:
                 pull=None if devices is None else pull.copy(),
             )
         )
+
+
+def _memory(config: SampleConfig) -> Memory:
+    if config.state is None:
+        return Memory.volatile(config.devices, config.initial_position)
+    description = config.model_dump(mode="json", exclude={"state"})
+    return Memory.kept_in(Path(config.state), config.devices, config.initial_position, description)

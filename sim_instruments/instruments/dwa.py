@@ -78,7 +78,8 @@ class Dwa:
         self._sample = place.sample
         self._settings = _Settings()
         self._pattern = _Pattern()
-        self._fired = _Fired()
+        self._record = place.sample.memory.controller(place.serial)
+        self._fired = _Fired(*(int(self._record[name][0]) for name in ("tag", "push_pulses", "pull_pulses")))
         self._push_pulses = 0
         self._pull_pulses = 0
         self._energy_j = 0.0
@@ -223,7 +224,7 @@ class Dwa:
         pull = pattern.pull if pattern.pull is not None else np.zeros_like(given)
         # Forgotten before it is delivered: nothing that goes wrong on the way may let it be fired again.
         self._pattern = _Pattern()
-        self._fired = _Fired(pattern.tag)
+        self._note_fired(_Fired(pattern.tag))
         self._deliver(pattern.first, push, pull, pattern.tag)
 
     def _deliver(self, first: int | None, push: Counts, pull: Counts, tag: int) -> None:
@@ -241,9 +242,15 @@ class Dwa:
         else:
             sample.pulse_range(first, push, pull, drive, source=MODEL, tag=tag)
         self._energy_j += ledger.energy_j - before_j
-        self._fired = _Fired(tag, ledger.push_pulses - pushes, ledger.pull_pulses - pulls)
+        self._note_fired(_Fired(tag, ledger.push_pulses - pushes, ledger.pull_pulses - pulls))
         self._push_pulses += self._fired.push_pulses
         self._pull_pulses += self._fired.pull_pulses
+
+    def _note_fired(self, fired: _Fired) -> None:
+        """Remember the last pattern, past the end of the program too: a tag that was fired stays fired."""
+        self._fired = fired
+        self._record["push_pulses"], self._record["pull_pulses"] = fired.push_pulses, fired.pull_pulses
+        self._record["tag"] = fired.tag
 
     def _read(self, first: int, count: int) -> NDArray[np.uint16]:
         size = self._sample.device_count

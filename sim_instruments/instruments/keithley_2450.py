@@ -7,12 +7,9 @@ path does not carry the write current.
 """
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
-
-import numpy as np
 
 from sim_instruments.instrument import Traits
 from sim_instruments.place import Place
@@ -69,7 +66,7 @@ class Keithley2450:
         self._serial = place.serial
         self._sample = place.sample
         self._wiring = place.wiring
-        self._noise = np.random.default_rng([place.sample.config.seed, zlib.crc32(place.serial.encode())])
+        self._noise = place.sample.noise_source(place.serial)
         self._settings = _Settings()
 
     @property
