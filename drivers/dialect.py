@@ -1,5 +1,6 @@
 """What differs between instruments on the wire before any command of the model itself: line ends, errors, echoes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ class Echo:
     """Query that answers the value."""
     values: range
     """Values that it takes."""
+    parse: Callable[[str], int] = scpi.parse_integer
+    """Reads the answer."""
 
 
 EVENT_ENABLE = Echo(write="*ESE {}", query="*ESE?", values=range(256))
@@ -30,6 +33,8 @@ class Dialect:
     """Ends every message, both ways."""
     acknowledgement: str | None = None
     """The line that answers every accepted command; None where commands are not answered."""
+    refusal: str = r"\?[0-9]{1,2}"
+    """Where commands are answered: a regular expression for the line that refuses one, command or question."""
     error_query: str | None = "SYST:ERR?"
     """Takes the oldest entry out of the error queue; None for an instrument that has none."""
     parse_error: Callable[[str], scpi.ErrorEntry] = scpi.parse_error
@@ -42,6 +47,10 @@ class Dialect:
     """Proves after a reconnection that replies belong to their questions; None for an instrument without one."""
     baud: int = 9600
     """Symbols per second on a serial line."""
+
+    def is_refusal(self, reply: str) -> bool:
+        """Return whether an instrument that answers commands refused this one."""
+        return self.acknowledgement is not None and re.fullmatch(self.refusal, reply) is not None
 
 
 SCPI = Dialect()

@@ -18,7 +18,7 @@ from drivers.errors import (
     SafeStateError,
     SettingsChanged,
 )
-from drivers.link import TIMEOUT_S, Link, LinkState
+from drivers.link import Link, LinkState
 from drivers.protocols import Identity
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class Session:
         """Send a command."""
         self.link.write(text)
 
-    def ask(self, text: str, parse: Callable[[str], T], *, timeout_s: float = TIMEOUT_S) -> T:
+    def ask(self, text: str, parse: Callable[[str], T], *, timeout_s: float | None = None) -> T:
         """Send a question and return its reply as `parse` reads it; a reply it cannot read leaves the link DESYNCED."""
         reply = self.link.query(text, timeout_s=timeout_s)
         try:

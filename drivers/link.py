@@ -17,14 +17,15 @@ from typing import Self, final
 import numpy as np
 import pyvisa
 from numpy.typing import DTypeLike, NDArray
-from pyvisa.constants import StatusCode
+from pyvisa.constants import ResourceAttribute, StatusCode
 from pyvisa.errors import InvalidSession, VisaIOError
 from pyvisa.resources import MessageBasedResource
 
 from drivers import scpi
 from drivers.deadline import Clock, Deadline, SystemClock
-from drivers.dialect import SCPI, Dialect
-from drivers.errors import ConfigError, HilError, LinkDesync, LinkError, LinkLost, LinkTimeout
+from drivers.dialect import SCPI, Dialect, Echo
+from drivers.errors import ConfigError, HilError, InstrumentError, LinkDesync, LinkError, LinkLost, LinkTimeout
+from drivers.tcp import TcpStream
 from drivers.transcript import Direction, Transcript, describe_block
 
 TIMEOUT_S = 5.0
@@ -37,6 +38,9 @@ SLOWEST_BYTES_PER_S = 2e6
 """Blocks are given time for at least this rate."""
 
 _NONCES = 3
+_BITS_PER_BYTE = 10  # on a serial line: a start bit, eight of data, a stop bit
+_SERIAL_SILENCE_S = 0.25
+_SILENCE_S = 0.05
 _ENDED = (StatusCode.success, StatusCode.success_termination_character_read)
 _LOST = (
     StatusCode.error_connection_lost,
@@ -60,7 +64,7 @@ class LinkState(StrEnum):
 
 
 def transfer_timeout_s(byte_count: int) -> float:
-    """Return the deadline for an exchange that carries so many bytes, seconds."""
+    """Return the deadline for an exchange that carries so many bytes over anything but a serial line, seconds."""
     return TIMEOUT_S + byte_count / SLOWEST_BYTES_PER_S
 
 
@@ -116,6 +120,7 @@ class Link:
         dialect: how the instrument is spoken to.
         clock: what deadlines are measured by.
         transcript: where exchanges are noted.
+        timeout_s: deadline of an exchange unless told otherwise, seconds; blocks get time for their bytes on top.
     """
 
     def __init__(
@@ -126,8 +131,10 @@ class Link:
         dialect: Dialect = SCPI,
         clock: Clock | None = None,
         transcript: Transcript | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.address = address
+        self.timeout_s = timeout_s
         self.dialect = dialect
         self.transcript = transcript or Transcript()
         self.exchanges = 0
@@ -135,13 +142,16 @@ class Link:
         self.bytes_in = 0
         self.generation = 0
         """Raised by each resynchronisation: settings known from an earlier generation are hearsay."""
+        self.clock = clock or SystemClock()
+        """What deadlines are measured by."""
         self._library = library
-        self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._state = LinkState.DEAD
         self._identity: str | None = None
+        self._end = dialect.terminator.encode("ascii")
         # A stream has no end of message of its own: lines end by their line feed, blocks by their length.
-        self._is_stream = address.upper().endswith("::SOCKET") or address.upper().startswith("ASRL")
+        self._is_serial = address.upper().startswith("ASRL")
+        self._is_stream = self._is_serial or address.upper().endswith("::SOCKET")
         self._resource = self._connect()
         self._state = LinkState.SYNCED
 
@@ -150,38 +160,59 @@ class Link:
         """Return whether replies can be believed."""
         return self._state
 
-    def write(self, text: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Send a command. That it left is no proof that it arrived: ask for something afterwards."""
-        message = _encoded(text)
-        with self._exchange(text):
-            self._send(message, text, Deadline.after(timeout_s, self._clock))
+    def write(self, text: str, *, timeout_s: float | None = None) -> None:
+        """Send a command. That it left is no proof that it arrived: ask for something afterwards.
 
-    def query(self, text: str, *, timeout_s: float = TIMEOUT_S) -> str:
-        """Send a question and return its one-line reply."""
-        message = _encoded(text)
-        with self._exchange(text):
-            return self._ask(message, text, timeout_s)
+        Raises:
+            InstrumentError: if the instrument answers commands and refused this one.
+        """
+        message = self._encoded(text)
+        with self._exchange(text, timeout_s or self.timeout_s) as deadline:
+            answer = self._tell(message, text, deadline)
+        self._check_refusal(text, answer)
+
+    def query(self, text: str, *, timeout_s: float | None = None) -> str:
+        """Send a question and return its one-line reply.
+
+        Raises:
+            InstrumentError: if the instrument answers commands and refused the question.
+        """
+        message = self._encoded(text)
+        with self._exchange(text, timeout_s or self.timeout_s) as deadline:
+            reply = self._ask(message, text, deadline)
+        if self.dialect.acknowledgement is not None:
+            self._check_refusal(text, reply)
+        return reply
 
     def write_block(self, prefix: str, array: NDArray[np.generic], *, timeout_s: float | None = None) -> None:
         """Send a command that ends with a definite-length block of the array's bytes, in one piece."""
         data = _bytes_of(np.ascontiguousarray(array))
         shown = prefix + describe_block(data)
-        message = b"".join((_encoded(prefix)[:-1], scpi.block_header(data.nbytes), data, scpi.LF))
-        with self._exchange(shown):
-            self._send(message, shown, Deadline.after(timeout_s or transfer_timeout_s(len(message)), self._clock))
+        head = self._encoded(prefix).removesuffix(self._end)
+        message = b"".join((head, scpi.block_header(data.nbytes), data, self._end))
+        with self._exchange(shown, timeout_s or self._transfer_timeout_s(len(message))) as deadline:
+            answer = self._tell(message, shown, deadline)
+        self._check_refusal(shown, answer)
 
     def query_block(
-        self, text: str, dtype: DTypeLike, count: int, *, timeout_s: float | None = None
+        self, text: str, dtype: DTypeLike, count: int, *, timeout_s: float | None = None, indefinite: bool = False
     ) -> NDArray[np.generic]:
-        """Send a question and return the `count` items of its reply, one definite-length block, read-only."""
-        message = _encoded(text)
+        """Send a question and return the `count` items of its reply, one block and nothing else, read-only.
+
+        Args:
+            text: the question.
+            dtype: type of the items.
+            count: how many items the block must hold.
+            timeout_s: deadline; None gives what the size needs.
+            indefinite: whether the instrument sends a block without a length (`#0`), which its terminator ends.
+        """
+        message = self._encoded(text)
         size = np.dtype(dtype).itemsize * count
-        with self._exchange(text):
-            deadline = Deadline.after(timeout_s or transfer_timeout_s(size), self._clock)
+        with self._exchange(text, timeout_s or self._transfer_timeout_s(size)) as deadline:
             self._send(message, text, deadline)
-            began_s = self._clock.monotonic_s()
-            reply = self._receive_block(size, deadline)
-            array = scpi.decode_block(reply, dtype, count)
+            began_s = self.clock.monotonic_s()
+            reply = self._receive_block(size, deadline, indefinite=indefinite)
+            array = scpi.decode_block(reply, dtype, count, indefinite=indefinite, end=self._end)
             self._note(Direction.IN, describe_block(_bytes_of(array)), began_s)
             return array
 
@@ -197,8 +228,7 @@ class Link:
             most: longest reply accepted, bytes.
         """
         shown = scpi.excerpt(message)
-        with self._exchange(shown):
-            deadline = Deadline.after(timeout_s or transfer_timeout_s(len(message) + most), self._clock)
+        with self._exchange(shown, timeout_s or self._transfer_timeout_s(len(message) + most)) as deadline:
             self._send(message, shown, deadline)
             return self._receive_anything(most, deadline) if replies else b""
 
@@ -246,24 +276,67 @@ class Link:
                 self._disconnect()
 
     def _prove(self, first: str | None) -> None:
-        with suppress(VisaIOError, NotImplementedError):
-            # Where the interface has a device clear, it drops what the last connection left in the instrument.
-            self._resource.clear()
-        if first is not None:
-            self._send(_encoded(first), first, Deadline.after(TIMEOUT_S, self._clock))
-        identity = self._ask(b"*IDN?\n", "*IDN?", TIMEOUT_S)
+        deadline = Deadline.after(self.timeout_s, self.clock)
+        self._set_timeout(deadline)
+        if not self._is_stream:
+            with suppress(VisaIOError, NotImplementedError):
+                # Where the interface has a device clear, it drops what the last connection left in the instrument.
+                self._resource.clear()
+        for text in self._opening(first):
+            self._send(self._encoded(text), text, deadline)
+        if self._is_stream or self.dialect.echo is None or self.dialect.acknowledgement is not None:
+            self._await_silence(deadline)
+        self._expect_identity(deadline)
+        if self.dialect.echo is None:
+            # The best that can be done without a register to write to: the same answer twice, and silence before.
+            self._expect_identity(deadline)
+        else:
+            self._prove_by_nonces(self.dialect.echo, deadline)
+
+    def _opening(self, first: str | None) -> tuple[str, ...]:
+        """Return what to send before anything is read.
+
+        A serial line stays up while a program dies: half a message may be waiting in the instrument, and what follows
+        would be taken for its end. So something harmless goes first, twice if it matters.
+        """
+        if not self._is_serial:
+            return () if first is None else (first,)
+        return ("*IDN?",) if first is None else (first, first)
+
+    def _await_silence(self, deadline: Deadline) -> None:
+        """Read and drop what still comes, until nothing has come for a while."""
+        silence_s = _SERIAL_SILENCE_S if self._is_serial else _SILENCE_S
+        dropped = 0
+        while dropped <= TEXT_CAP_BYTES and not deadline.expired:
+            try:
+                dropped += len(self._receive_some(Deadline.after(silence_s, self.clock)))
+            except LinkTimeout:
+                return
+            except VisaIOError as error:
+                if error.error_code == StatusCode.error_timeout:
+                    return
+                raise
+        raise LinkDesync(f"{self.address} does not fall silent: {dropped} bytes came that nobody asked for")
+
+    def _expect_identity(self, deadline: Deadline) -> None:
+        identity = self._ask(self._encoded("*IDN?"), "*IDN?", deadline)
         if self._identity is not None and identity != self._identity:
             raise LinkDesync(f"{self.address} was {self._identity!r} and is now {identity!r}: check the cabling")
-        kept = self._echo(None)
-        for nonce in secrets.SystemRandom().sample([n for n in range(256) if n != kept], _NONCES):
-            self._echo(nonce)
-        self._echo(kept)
+        if self.dialect.echo is None:
+            self._identity = identity
 
-    def _echo(self, value: int | None) -> int:
-        """Write the event enable register, which has no effect on its own, and read it back; None only reads."""
+    def _prove_by_nonces(self, echo: Echo, deadline: Deadline) -> None:
+        kept = self._echo(echo, None, deadline)
+        for nonce in secrets.SystemRandom().sample([n for n in echo.values if n != kept], _NONCES):
+            self._echo(echo, nonce, deadline)
+        self._echo(echo, kept, deadline)
+
+    def _echo(self, echo: Echo, value: int | None, deadline: Deadline) -> int:
+        """Write a register that has no effect on its own, and read it back; None only reads."""
         if value is not None:
-            self._send(_encoded(f"*ESE {value}"), f"*ESE {value}", Deadline.after(TIMEOUT_S, self._clock))
-        answer = scpi.parse_integer(self._ask(b"*ESE?\n", "*ESE?", TIMEOUT_S))
+            text = echo.write.format(value)
+            self._tell(self._encoded(text), text, deadline)
+        answer = echo.parse(self._ask(self._encoded(echo.query), echo.query, deadline))
         if value is not None and answer != value:
             raise LinkDesync(
                 f"{self.address} answered {answer} where {value} was written: replies still belong to other questions"
@@ -271,17 +344,17 @@ class Link:
         return answer
 
     @contextmanager
-    def _exchange(self, shown: str) -> Iterator[None]:
+    def _exchange(self, shown: str, timeout_s: float) -> Iterator[Deadline]:
         with self._lock:
             if self._state is not LinkState.SYNCED:
                 kind = LinkDesync if self._state is LinkState.DESYNCED else LinkLost
                 raise kind(f"{self.address} is {self._state}: resynchronise the link before sending {shown}")
             try:
-                yield
+                yield Deadline.after(timeout_s, self.clock)
             except BaseException as error:
                 # Ctrl-C counts too: the reply that nobody waited for would answer the next question.
                 self._state, failure = _translated(error)
-                failure.add_note(f"while exchanging {shown} with {self.address}")
+                failure.add_note(f"while exchanging {shown} with {self.address}, deadline {timeout_s:g} s")
                 if failure is error:
                     raise
                 raise failure from error
@@ -290,8 +363,12 @@ class Link:
         try:
             resource = self._library.connect(self.address, TIMEOUT_S)
             self._timeout_ms = -1
-            self._reads_lines = self._is_stream
-            resource.read_termination = "\n" if self._is_stream else None
+            self._tcp = TcpStream.below(_session_of(resource))
+            # A TCP stream is looked at before it is read, so that no read goes past a line feed.
+            self._reads_lines = self._is_stream and self._tcp is None
+            resource.read_termination = "\n" if self._reads_lines else None
+            if self._is_serial:
+                _set_baud(resource, self.dialect.baud)
         except Exception as error:
             failure = _translated(error)[1]
             failure.add_note(f"while opening {self.address} with the library {self._library.specification!r}")
@@ -303,18 +380,43 @@ class Link:
             # A broken session may fail to close; there is nothing more to be done with it.
             self._resource.close()
 
-    def _ask(self, message: bytes, shown: str, timeout_s: float) -> str:
-        deadline = Deadline.after(timeout_s, self._clock)
+    def _encoded(self, text: str) -> bytes:
+        if not (text.isascii() and text.isprintable()):
+            raise ConfigError(f"{text!r} cannot be sent: a message is one line of printable ASCII")
+        return text.encode("ascii") + self._end
+
+    def _transfer_timeout_s(self, byte_count: int) -> float:
+        """Return the deadline for an exchange that carries so many bytes, seconds."""
+        slowest = self.dialect.baud / _BITS_PER_BYTE if self._is_serial else SLOWEST_BYTES_PER_S
+        return self.timeout_s + byte_count / slowest
+
+    def _tell(self, message: bytes, shown: str, deadline: Deadline) -> str | None:
+        """Send a command and return what the instrument says to it, if it is one that answers commands."""
+        if self.dialect.acknowledgement is None:
+            self._send(message, shown, deadline)
+            return None
+        answer = self._ask(message, shown, deadline)
+        if answer != self.dialect.acknowledgement and not self.dialect.is_refusal(answer):
+            raise LinkDesync(f"expected {self.dialect.acknowledgement!r}, got {scpi.excerpt(answer)}")
+        return answer
+
+    def _check_refusal(self, shown: str, answer: str | None) -> None:
+        if answer is not None and self.dialect.is_refusal(answer):
+            raise InstrumentError(f"{self.address} answers {answer} to {shown}: refused", (answer,))
+
+    def _ask(self, message: bytes, shown: str, deadline: Deadline) -> str:
         self._send(message, shown, deadline)
-        began_s = self._clock.monotonic_s()
+        began_s = self.clock.monotonic_s()
         reply = self._receive_line(deadline)
-        line = scpi.parse_text(reply)
+        line = scpi.parse_text(reply, self._end)
         self._note(Direction.IN, line, began_s)
         return line
 
     def _send(self, message: bytes, shown: str, deadline: Deadline) -> None:
-        began_s = self._clock.monotonic_s()
+        began_s = self.clock.monotonic_s()
         self._set_timeout(deadline)
+        if self._tcp is not None:
+            self._tcp.begin(deadline, is_framed=not self._is_stream)
         self.exchanges += 1
         sent = self._resource.write_raw(message)
         self.bytes_out += sent
@@ -323,6 +425,8 @@ class Link:
             raise LinkDesync(f"only {sent} of {len(message)} bytes went out")
 
     def _receive_line(self, deadline: Deadline) -> bytes:
+        if self._is_stream and self._tcp is not None:
+            return self._receive_line_from(self._tcp, deadline)
         if self._is_stream and not self._reads_lines:
             self._resource.read_termination = "\n"
             self._reads_lines = True
@@ -331,19 +435,57 @@ class Link:
             raise LinkDesync(f"reply is longer than {TEXT_CAP_BYTES} bytes: {scpi.excerpt(reply)}")
         return reply
 
-    def _receive_block(self, size: int, deadline: Deadline) -> bytes:
+    def _receive_line_from(self, tcp: TcpStream, deadline: Deadline) -> bytes:
+        """Read a line; bytes that have already come after its end belong to no question."""
+        line = b""
+        while not line.endswith(scpi.LF):
+            waiting = bytes(tcp.arrived())
+            taken = waiting.find(scpi.LF) + 1 or len(waiting)
+            if len(line) + taken > TEXT_CAP_BYTES:
+                raise LinkDesync(f"reply is longer than {TEXT_CAP_BYTES} bytes: {scpi.excerpt(line + waiting)}")
+            line += self._receive(taken, deadline)[0]
+            if taken < len(waiting):
+                raise LinkDesync(f"{len(waiting) - taken} bytes came after the end of the reply {scpi.excerpt(line)}")
+        return line
+
+    def _receive_block(self, size: int, deadline: Deadline, *, indefinite: bool) -> bytes:
+        head = scpi.INDEFINITE if indefinite else b""
         if not self._is_stream:
             # One byte more than the longest lawful reply, so that an extra byte shows.
-            reply, ended = self._receive(scpi.LONGEST_HEADER + size + len(scpi.LF) + 1, deadline)
+            longest = (len(head) or scpi.LONGEST_HEADER) + size + len(self._end)
+            reply, ended = self._receive(longest + 1, deadline)
             if not ended:
                 raise LinkDesync(f"reply is longer than a block of {size} bytes: {scpi.excerpt(reply)}")
             return reply
-        if self._reads_lines:
-            self._resource.read_termination = None
-            self._reads_lines = False
-        start, _ = self._receive(2, deadline, whole=True)
-        rest, _ = self._receive(scpi.block_digits(start) + size + len(scpi.LF), deadline, whole=True)
-        return start + rest
+        header = self._receive_exactly(2, deadline)
+        if not indefinite:
+            header += self._receive_exactly(scpi.block_digits(header), deadline)
+        # Before the body is waited for, and before there is any memory for it.
+        scpi.check_block_header(header, size, indefinite=indefinite)
+        return header + self._receive_exactly(size + len(self._end), deadline)
+
+    def _receive_exactly(self, count: int, deadline: Deadline) -> bytes:
+        """Read so many bytes of a stream, line feeds or not."""
+        if self._tcp is None:
+            if self._reads_lines:
+                self._resource.read_termination = None
+                self._reads_lines = False
+            return self._receive(count, deadline, whole=True)[0]
+        pieces: list[bytes] = []
+        while count > 0:
+            # No more than what is there: a read that waits for more keeps no deadline and sees no end of connection.
+            pieces.append(self._receive(min(len(self._tcp.arrived()), count), deadline)[0])
+            count -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def _receive_some(self, deadline: Deadline) -> bytes:
+        """Read something, whatever it is."""
+        if self._is_stream and self._tcp is not None:
+            self._tcp.deadline = deadline
+            return self._receive(len(self._tcp.arrived()), deadline)[0]
+        self._set_timeout(deadline)
+        with self._resource.ignore_warning(StatusCode.success_max_count_read, StatusCode.success_device_not_present):
+            return self._resource.visalib.read(self._resource.session, 1 if self._is_serial else TEXT_CAP_BYTES)[0]
 
     def _receive_anything(self, most: int, deadline: Deadline) -> bytes:
         """Read a line or a block: a stream tells which by its first byte, other interfaces mark the end."""
@@ -352,19 +494,16 @@ class Link:
             if not ended:
                 raise LinkDesync(f"reply is longer than {most} bytes: {scpi.excerpt(reply)}")
             return reply
-        if self._reads_lines:
-            self._resource.read_termination = None
-            self._reads_lines = False
-        start, _ = self._receive(1, deadline, whole=True)
-        if start in (b"\n", b""):
+        start = self._receive_exactly(1, deadline)
+        if start == scpi.LF:
             return start
         if start != b"#":
             return start + self._receive_line(deadline)
-        start += self._receive(1, deadline, whole=True)[0]
-        start += self._receive(scpi.block_digits(start), deadline, whole=True)[0]
+        start += self._receive_exactly(1, deadline)
+        start += self._receive_exactly(scpi.block_digits(start), deadline)
         if not start[2:].isdigit() or (size := int(start[2:])) > most:
             raise LinkDesync(f"expected a block of at most {most} bytes, got {scpi.excerpt(start)}")
-        return start + self._receive(size + len(scpi.LF), deadline, whole=True)[0]
+        return start + self._receive_exactly(size + len(self._end), deadline)
 
     def _receive(self, most: int, deadline: Deadline, *, whole: bool = False) -> tuple[bytes, bool]:
         """Return up to `most` bytes and whether the message ended there; `whole` reads on past an end."""
@@ -391,17 +530,26 @@ class Link:
             self._timeout_ms = timeout_ms
 
     def _note(self, direction: Direction, text: str, began_s: float) -> None:
-        self.transcript.add(direction, self.address, text, self._clock.monotonic_s() - began_s)
+        self.transcript.add(direction, self.address, text, self.clock.monotonic_s() - began_s)
 
 
 def _bytes_of(array: NDArray[np.generic]) -> memoryview:
     return array.view(np.uint8).data
 
 
-def _encoded(text: str) -> bytes:
-    if not (text.isascii() and text.isprintable()):
-        raise ConfigError(f"{text!r} cannot be sent: a message is one line of printable ASCII")
-    return text.encode("ascii") + scpi.LF
+def _session_of(resource: MessageBasedResource) -> object:
+    """Return the library's own object behind a resource, where the library shows it."""
+    sessions = getattr(resource.visalib, "sessions", None)
+    return sessions.get(resource.session) if isinstance(sessions, dict) else None
+
+
+def _set_baud(resource: MessageBasedResource, baud: int) -> None:
+    try:
+        resource.set_visa_attribute(ResourceAttribute.asrl_baud_rate, baud)
+    except VisaIOError as error:
+        # A line without a rate, such as a simulated one.
+        if error.error_code != StatusCode.error_nonsupported_attribute:
+            raise
 
 
 def _milliseconds(seconds: float) -> int:
@@ -415,6 +563,8 @@ def _translated(error: BaseException) -> tuple[LinkState, BaseException]:
             return LinkState.DEAD, error
         case HilError():
             return LinkState.DESYNCED, error
+        case TimeoutError():
+            return LinkState.DESYNCED, LinkTimeout(f"no complete reply in time ({error}): resynchronise the link")
         case VisaIOError(error_code=StatusCode.error_timeout):
             return LinkState.DESYNCED, LinkTimeout(
                 f"no complete reply in time ({error.abbreviation}): resynchronise the link"

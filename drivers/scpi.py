@@ -30,6 +30,9 @@ _BLOCK_DIGITS = tuple(b"%d" % digits for digits in range(1, 10))
 LONGEST_HEADER = 2 + 9
 """Bytes of the longest header of a definite-length block."""
 
+INDEFINITE = b"#0"
+"""The header of a block without a length, which the end of the message ends."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEntry:
@@ -79,12 +82,12 @@ def format_string(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def parse_text(reply: bytes) -> str:
-    """Return the one line of printable ASCII that a reply must be, without its line feed."""
-    if not reply.endswith(LF):
-        raise LinkDesync(f"reply {excerpt(reply)} does not end with a line feed")
+def parse_text(reply: bytes, end: bytes = LF) -> str:
+    """Return the one line of printable ASCII that a reply must be, without its terminator."""
+    if not reply.endswith(end):
+        raise LinkDesync(f"reply {excerpt(reply)} does not end with {end!r}")
     try:
-        text = bytes(reply[:-1]).decode("ascii")
+        text = bytes(reply[: -len(end)]).decode("ascii")
     except UnicodeDecodeError as error:
         raise LinkDesync(f"reply {excerpt(reply)} is not ASCII") from error
     if not text.isprintable():
@@ -164,17 +167,36 @@ def block_digits(start: bytes) -> int:
     return start[1] - ord("0")
 
 
-def decode_block(reply: bytes, dtype: DTypeLike, count: int) -> NDArray[np.generic]:
-    """Return the `count` items of a reply that is one definite-length block and a line feed, as a view of the reply."""
+def check_block_header(header: bytes, size: int, *, indefinite: bool = False) -> None:
+    """Raise `LinkDesync` unless this is the whole header of a block of `size` bytes."""
+    if indefinite:
+        is_right = header == INDEFINITE
+    else:
+        declared = bytes(header[2:])
+        is_right = len(declared) == block_digits(header) and declared.isdigit() and int(declared) == size
+    if not is_right:
+        raise LinkDesync(f"expected a block of {size} bytes, got {excerpt(header)}")
+
+
+def decode_block(
+    reply: bytes, dtype: DTypeLike, count: int, *, indefinite: bool = False, end: bytes = LF
+) -> NDArray[np.generic]:
+    """Return the `count` items of a reply that is one block and a terminator, as a view of the reply.
+
+    Args:
+        reply: the whole reply.
+        dtype: type of the items.
+        count: how many there must be.
+        indefinite: whether the block has no length of its own (`#0`), so that the size of the reply tells.
+        end: the terminator.
+    """
     item = np.dtype(dtype)
     size = item.itemsize * count
-    start = 2 + block_digits(reply)
-    declared = bytes(reply[2:start])
-    if not (declared.isdigit() and len(declared) == start - 2 and int(declared) == size):
-        raise LinkDesync(f"expected a block of {size} bytes, got {excerpt(reply)}")
-    if len(reply) != start + size + len(LF) or reply[start + size :] != LF:
+    start = len(INDEFINITE) if indefinite else 2 + block_digits(reply)
+    check_block_header(reply[:start], size, indefinite=indefinite)
+    if len(reply) != start + size + len(end) or reply[start + size :] != end:
         raise LinkDesync(
-            f"expected {size} bytes and a line feed after the block header, got {len(reply) - start} bytes"
+            f"expected {size} bytes and a terminator after the block header, got {len(reply) - start} bytes"
         )
     return np.frombuffer(reply, item, count, offset=start)
 

@@ -14,7 +14,6 @@ from drivers.entries import ArrayEntry
 from drivers.errors import LimitError
 from drivers.instrument import Kind, Output, SafeState, Session
 from drivers.limits import Limit
-from drivers.link import transfer_timeout_s
 from drivers.model import Model, narrowed
 from drivers.protocols import (
     Codes,
@@ -217,8 +216,7 @@ class Dwa:
         self._selection = devices.copy()
 
     def _read(self, query: str, count: int) -> Codes:
-        codes = self.session.link.query_block(query, _CODE, count, timeout_s=transfer_timeout_s(count * _CODE.itemsize))
-        return cast("Codes", codes)
+        return cast("Codes", self.session.link.query_block(query, _CODE, count))
 
     def _forget_if_reconnected(self) -> None:
         if self._generation != self.session.link.generation:

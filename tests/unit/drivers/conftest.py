@@ -14,6 +14,7 @@ from pyvisa.errors import VisaIOError
 from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.typing import VISARMSession, VISASession
 
+from drivers.dialect import SCPI, Dialect
 from drivers.link import Link, VisaLibrary
 
 ADDRESS = "TCPIP0::box::inst0::INSTR"
@@ -54,6 +55,7 @@ class FakeInstrument:
         self.late: list[bytes] = []
         self.ese = 0
         self.is_deaf = False
+        self.baud = 0
         self.opens = 0
         self.clears = 0
         self.forgets_on_close = True
@@ -61,7 +63,7 @@ class FakeInstrument:
 
     def receive(self, data: bytes) -> None:
         self.raw.append(bytes(data))
-        text = re.split(rb"#[1-9]", data, maxsplit=1)[0].decode().rstrip("\n")
+        text = re.split(rb"#[1-9]", data, maxsplit=1)[0].decode().rstrip("\r\n")
         self.messages.append(text)
         self.on_write(text)
         if self.is_deaf:
@@ -156,6 +158,8 @@ class FakeVisa(VisaLibraryBase):
         attributes[attribute] = attribute_state
         if attribute == ResourceAttribute.timeout_value:
             instrument.timeouts_ms.append(attribute_state)
+        if attribute == ResourceAttribute.asrl_baud_rate:
+            instrument.baud = attribute_state
         return StatusCode.success
 
     def list_resources(self, session, query="?*::INSTR"):
@@ -189,8 +193,8 @@ class Wire:
         self.visa.instruments[address] = instrument
         return instrument
 
-    def link(self, address: str = ADDRESS) -> Link:
-        return Link(self.library, address, clock=self.clock)
+    def link(self, address: str = ADDRESS, dialect: Dialect = SCPI) -> Link:
+        return Link(self.library, address, dialect=dialect, clock=self.clock)
 
 
 _numbers = itertools.count()

@@ -5,10 +5,13 @@ import pytest
 from pyvisa.constants import StatusCode
 from pyvisa.errors import InvalidSession, VisaIOError
 
-from drivers.errors import ConfigError, LinkDesync, LinkError, LinkLost, LinkTimeout
+from drivers.dialect import Dialect
+from drivers.errors import ConfigError, InstrumentError, LinkDesync, LinkError, LinkLost, LinkTimeout
 from drivers.link import TEXT_CAP_BYTES, LinkState, VisaLibrary
 
 SOCKET = "TCPIP0::box::5025::SOCKET"
+SERIAL = "ASRL/dev/ttyUSB0::INSTR"
+ANSWERING = Dialect(terminator="\r\n", acknowledgement="ok", echo=None, baud=38400)
 
 
 def test_opening_sends_nothing(wire):
@@ -239,7 +242,7 @@ def test_line_feeds_in_a_block_do_not_split_the_reads_of_a_stream(wire):
     codes = np.full(1000, 0x0A0A, "<u2")
     box = wire.add(SOCKET, {"R?": b"#42000" + codes.tobytes() + b"\n"})
     np.testing.assert_array_equal(wire.link(SOCKET).query_block("R?", "<u2", 1000), codes)
-    assert box.reads == [2, 2005]
+    assert box.reads == [2, 4, 2001]
 
 
 def test_a_block_arrives_in_one_read_and_is_not_copied(wire):
@@ -298,3 +301,96 @@ def test_the_transcript_keeps_the_newest_exchanges(wire):
     exchanges = link.transcript.exchanges
     assert len(exchanges) == 64
     assert [(exchange.direction.value, exchange.text) for exchange in exchanges[-2:]] == [("out", "A?"), ("in", "1")]
+
+
+@pytest.mark.parametrize("address", ["TCPIP0::box::inst0::INSTR", SOCKET], ids=["framed", "stream"])
+@pytest.mark.parametrize("chunk", [1, 3, 1 << 30])
+def test_an_indefinite_block_of_line_feeds_is_read_by_count(wire, address, chunk):
+    codes = np.full(20, 0x0A0A, "<u2")
+    box = wire.add(address, {"R?": b"#0" + codes.tobytes() + b"\n", "A?": "1"})
+    box.chunk = chunk
+    link = wire.link(address)
+    np.testing.assert_array_equal(link.query_block("R?", "<u2", 20, indefinite=True), codes)
+    assert link.query("A?") == "1"
+
+
+@pytest.mark.parametrize("address", ["TCPIP0::box::inst0::INSTR", SOCKET], ids=["framed", "stream"])
+@pytest.mark.parametrize(
+    "reply", [b"#14\x01\x02\x03\x04\n", b"#0\x01\x02\x03\n", b"#0\x01\x02\x03\x04\x05\n", b"-113\n", b"#0\n", b"\n"]
+)
+def test_an_indefinite_block_of_another_form_desyncs(wire, address, reply):
+    wire.add(address, {"R?": reply})
+    link = wire.link(address)
+    with pytest.raises((LinkDesync, LinkTimeout)):
+        link.query_block("R?", "u1", 4, indefinite=True)
+    assert link.state is LinkState.DESYNCED
+
+
+def answering(wire, replies=None):
+    box = wire.add(SERIAL, {"*IDN?": b"Acme,Box,1,1\r\n", "A 1": b"ok\r\n", "A?": b"1\r\n", **(replies or {})})
+    return box, wire.link(SERIAL, ANSWERING)
+
+
+def test_a_serial_instrument_gets_its_line_ends_and_its_rate(wire):
+    box, link = answering(wire)
+    link.write("A 1")
+    assert link.query("A?") == "1"
+    assert box.raw == [b"A 1\r\n", b"A?\r\n"]
+    assert box.baud == 38400
+    assert not box.pending
+
+
+@pytest.mark.parametrize("send", ["write", "query", "write_block"])
+def test_a_refused_message_is_an_error_of_the_instrument_and_not_of_the_link(wire, send):
+    _, link = answering(wire, {"B": b"?3\r\n"})
+    with pytest.raises(InstrumentError, match=r"\?3") as caught:
+        link.write_block("B", np.zeros(2, np.uint8)) if send == "write_block" else getattr(link, send)("B")
+    assert caught.value.queue == ("?3",)
+    assert link.state is LinkState.SYNCED
+
+
+@pytest.mark.parametrize("reply", [b"1\r\n", b"ok\n", b"OK\r\n", b"?\r\n", b"\r\n"])
+def test_a_command_answered_by_something_else_desyncs(wire, reply):
+    _, link = answering(wire, {"A 1": reply})
+    with pytest.raises(LinkDesync):
+        link.write("A 1")
+    assert link.state is LinkState.DESYNCED
+
+
+def test_a_command_that_is_not_answered_times_out(wire):
+    _, link = answering(wire, {"A 1": None})
+    with pytest.raises(LinkTimeout):
+        link.write("A 1")
+    assert link.state is LinkState.DESYNCED
+
+
+def test_without_an_echo_silence_and_two_identities_prove_the_link(wire):
+    box, link = answering(wire, {"OFF": b"ok\r\n"})
+    box.forgets_on_close = False
+    link.identify()
+    link.distrust()
+    box.pending.append(b"late\r\n")
+    box.messages.clear()
+    link.resynchronise(first="OFF")
+    # Twice, because half a message may have been left in the instrument and would take the first one with it.
+    assert box.messages == ["OFF", "OFF", "*IDN?", "*IDN?"]
+    assert link.query("A?") == "1"
+
+
+def test_without_an_echo_two_identities_that_differ_prove_nothing(wire):
+    box, link = answering(wire, {"*IDN?": [b"Acme,Box,1,1\r\n", b"Acme,Box,2,1\r\n", b"Acme,Box,3,1\r\n"]})
+    link.distrust()
+    with pytest.raises(LinkDesync, match="check the cabling"):
+        link.resynchronise()
+    assert link.state is LinkState.DEAD
+    assert box.messages.count("*IDN?") == 3
+
+
+def test_a_line_that_does_not_fall_silent_is_not_believed(wire):
+    box, link = answering(wire)
+    box.forgets_on_close = False
+    link.distrust()
+    box.on_read = lambda: box.pending.append(b"x" * 1000)
+    with pytest.raises(LinkDesync, match="silent"):
+        link.resynchronise()
+    assert link.bytes_in < 4 * TEXT_CAP_BYTES
