@@ -78,3 +78,68 @@ def noisy(
 def range_for(value: float, ranges: tuple[float, ...]) -> float:
     """Return the smallest of these ranges, given in rising order, that holds a value; the largest if none does."""
     return next((span for span in ranges if abs(value) <= span * OVER_RANGE), ranges[-1])
+
+
+READING = np.dtype(
+    [
+        ("source", np.float64),
+        ("voltage_v", np.float64),
+        ("current_a", np.float64),
+        ("resistance_ohm", np.float64),
+        ("time_s", np.float64),
+        ("is_limited", np.bool_),
+    ]
+)
+"""One reading: what was sourced, what was measured, when, and whether the compliance held the output."""
+
+Readings = NDArray[np.void]
+"""Readings in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """One measuring function."""
+
+    ranges: tuple[float, ...]
+    """Its ranges in rising order."""
+    span: float | None
+    """The range it is held on; None chooses the smallest that fits each value."""
+    nplc: float
+    """Integration time in power-line cycles."""
+    noise_of_range: float
+    """rms noise at one power-line cycle, as a share of the range."""
+
+
+def settle(
+    function: Literal["VOLT", "CURR"], levels: NDArray[np.float64], limit: float, conductance_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return voltages, currents and where the compliance holds, for many levels: `operating_point` at once."""
+    different, which = np.unique(levels, return_inverse=True)
+    points = [operating_point(function, float(level), limit, conductance_s) for level in different]
+    return (
+        np.array([point.voltage_v for point in points], np.float64)[which],
+        np.array([point.current_a for point in points], np.float64)[which],
+        np.array([point.is_limited for point in points], np.bool_)[which],
+    )
+
+
+def spans_for(values: NDArray[np.float64], ranges: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return for each value the smallest range that holds it; the largest where none does."""
+    tops = np.array(ranges) * OVER_RANGE
+    return np.array(ranges)[np.minimum(np.searchsorted(tops, np.abs(values)), len(ranges) - 1)]
+
+
+def measured(values: NDArray[np.float64], meter: Meter, noise: np.random.Generator) -> NDArray[np.float64]:
+    """Return what a meter reads of values: `noisy`, each on its own range."""
+    spans = spans_for(values, meter.ranges) if meter.span is None else np.full(len(values), meter.span)
+    drawn = noise.standard_normal(len(values))
+    readings = values + meter.noise_of_range / math.sqrt(meter.nplc) * spans * drawn
+    return np.where(np.abs(readings) > spans * OVER_RANGE, np.copysign(OVERFLOW, readings), readings)
+
+
+def ohms(voltage_v: NDArray[np.float64], current_a: NDArray[np.float64], top_ohm: float) -> NDArray[np.float64]:
+    """Return resistances, which are an overflow where they are beyond the range or a part of them was."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = voltage_v / current_a
+    is_lost = ~(np.abs(found) <= top_ohm) | (np.abs(voltage_v) >= OVERFLOW) | (np.abs(current_a) >= OVERFLOW)
+    return np.where(is_lost, OVERFLOW, found)

@@ -1,0 +1,84 @@
+"""The terminals of a source-measure unit on the bench's measure row: levels in, readings out, virtual time gone by."""
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_instruments.place import Place
+from sim_instruments.smu_output import READING, Meter, Readings, measured, measured_conductance_s, ohms, settle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What the output stage and the meters are set to."""
+
+    function: Literal["VOLT", "CURR"]
+    """What is sourced."""
+    limit: float
+    """Compliance of the other quantity, a magnitude."""
+    is_on: bool
+    """Whether the output is on: off, the meters read noise."""
+    is_wired: bool = True
+    """Whether the terminals chosen are those that lead to the bench."""
+    voltage: Meter
+    """The voltmeter."""
+    current: Meter
+    """The ammeter."""
+    top_ohm: float
+    """Largest resistance that is no overflow."""
+    seconds_each: float
+    """Time of one reading, source delay included."""
+
+
+@final
+class Terminals:
+    """What one instrument is plugged into."""
+
+    def __init__(self, place: Place, model: str) -> None:
+        self._place = place
+        self._name = f"{model} {place.serial}"
+        self._noise = place.sample.noise_source(place.serial)
+
+    @property
+    def now_s(self) -> float:
+        """Return the simulated time, seconds."""
+        return self._place.sample.clock.now_s
+
+    @property
+    def interlock_closed(self) -> bool:
+        """Return whether the bench's safety interlock is closed."""
+        return self._place.interlock_closed
+
+    def set_live(self, is_live: bool) -> None:
+        """Say whether the output is on, so that relays know what they switch."""
+        self._place.wiring.set_live(self._name, is_live)
+
+    def is_limited(self, stage: Stage, level: float) -> bool:
+        """Return whether the compliance would hold the output at a level."""
+        return bool(self._settle(stage, np.array([level]))[2][0])
+
+    def measure(self, stage: Stage, levels: NDArray[np.float64]) -> Readings:
+        """Source each level and measure at it. Disturbs no wall: the read path does not carry the write current."""
+        readings = np.zeros(len(levels), READING)
+        voltage_v, current_a, readings["is_limited"] = self._settle(stage, levels)
+        readings["source"] = levels
+        readings["voltage_v"] = measured(voltage_v, stage.voltage, self._noise)
+        readings["current_a"] = measured(current_a, stage.current, self._noise)
+        readings["resistance_ohm"] = ohms(readings["voltage_v"], readings["current_a"], stage.top_ohm)
+        readings["time_s"] = self.now_s + stage.seconds_each * np.arange(1, len(levels) + 1)
+        self.wait(stage.seconds_each * len(levels))
+        return readings
+
+    def wait(self, seconds: float) -> None:
+        """Let simulated time pass."""
+        self._place.sample.clock.advance(seconds)
+
+    def _settle(
+        self, stage: Stage, levels: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        if not stage.is_on:
+            return np.zeros(len(levels)), np.zeros(len(levels)), np.zeros(len(levels), np.bool_)
+        conductance_s = measured_conductance_s(self._place) if stage.is_wired else 0.0
+        return settle(stage.function, levels, stage.limit, conductance_s)
