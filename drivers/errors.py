@@ -29,6 +29,10 @@ class LinkLost(LinkError):
     """The connection is gone: reopen it."""
 
 
+class InstrumentBusy(LinkError):
+    """Another program holds the instrument: end it first. Nothing was sent."""
+
+
 class InstrumentError(HilError):
     """The instrument refused or reported errors.
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeVar, final
 
 from drivers import scpi
+from drivers.deadline import Deadline
 from drivers.errors import (
     HilError,
     IdentityError,
@@ -30,6 +31,9 @@ _POWER_ON = 128  # bit 7 of the event status register
 
 ERROR_QUEUE_CAP = 64
 """Entries read before an error queue is taken for endless."""
+
+ERROR_QUEUE_TIME_S = 1.0
+"""Seconds an error queue is read before it is taken for endless."""
 
 
 class OutputState(StrEnum):
@@ -108,6 +112,7 @@ class Session:
 
     Raises:
         IdentityError: if another instrument answers.
+        InstrumentBusy: if another program holds it.
     """
 
     def __init__(self, name: str, link: Link, *, kind: Kind, safe: SafeState, expect_serial: str | None = None) -> None:
@@ -117,6 +122,7 @@ class Session:
         self._safe = safe
         self._remembered: tuple[Setting, ...] = ()
         self.identity = _identify(name, link, kind, expect_serial)
+        link.claim(self.identity)
 
     def command(self, text: str) -> None:
         """Send a command."""
@@ -138,10 +144,11 @@ class Session:
         dialect = self.link.dialect
         if dialect.error_query is None:
             return ()
+        deadline = Deadline.after(ERROR_QUEUE_TIME_S, self.link.clock)
         while (entry := self.ask(dialect.error_query, dialect.parse_error)).code != 0:
             entries.append(entry)
-            if len(entries) >= ERROR_QUEUE_CAP:
-                raise self.refusal(f"still reports errors after {ERROR_QUEUE_CAP} entries", tuple(entries))
+            if len(entries) >= ERROR_QUEUE_CAP or deadline.expired:
+                raise self.refusal(f"still reports errors after {len(entries)} entries", tuple(entries))
         return tuple(entries)
 
     def check_errors(self, doing: str = "working") -> None:

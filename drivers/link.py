@@ -17,6 +17,7 @@ from typing import Self, final
 import numpy as np
 import pyvisa
 from numpy.typing import DTypeLike, NDArray
+from pyvisa import rname
 from pyvisa.constants import ResourceAttribute, StatusCode
 from pyvisa.errors import InvalidSession, VisaIOError
 from pyvisa.resources import MessageBasedResource
@@ -25,6 +26,8 @@ from drivers import scpi
 from drivers.deadline import Clock, Deadline, SystemClock
 from drivers.dialect import SCPI, Dialect, Echo
 from drivers.errors import ConfigError, HilError, InstrumentError, LinkDesync, LinkError, LinkLost, LinkTimeout
+from drivers.lock import InstrumentLock, identity_key, resource_key
+from drivers.protocols import Identity
 from drivers.tcp import TcpStream
 from drivers.transcript import Direction, Transcript, describe_block
 
@@ -90,6 +93,11 @@ class VisaLibrary:
                 f"cannot open the VISA library {specification!r}: {error}; `pyvisa-info` lists what is installed"
             ) from error
 
+    @property
+    def is_private(self) -> bool:
+        """Return whether the instruments belong to this process, as simulated ones do: nobody else can reach them."""
+        return getattr(self._manager.visalib, "is_private", False) is True
+
     def resources(self) -> tuple[str, ...]:
         """Return the names of the resources that the library can see."""
         try:
@@ -121,6 +129,10 @@ class Link:
         clock: what deadlines are measured by.
         transcript: where exchanges are noted.
         timeout_s: deadline of an exchange unless told otherwise, seconds; blocks get time for their bytes on top.
+
+    Raises:
+        InstrumentBusy: if another program holds the resource; nothing was sent.
+        LinkError: if the resource does not open.
     """
 
     def __init__(
@@ -152,7 +164,13 @@ class Link:
         # A stream has no end of message of its own: lines end by their line feed, blocks by their length.
         self._is_serial = address.upper().startswith("ASRL")
         self._is_stream = self._is_serial or address.upper().endswith("::SOCKET")
-        self._resource = self._connect()
+        self._locks: list[InstrumentLock] = []
+        self._hold(resource_key(_canonical(address)))
+        try:
+            self._resource = self._connect()
+        except BaseException:
+            self._release()
+            raise
         self._state = LinkState.SYNCED
 
     @property
@@ -237,6 +255,15 @@ class Link:
         self._identity = self.query("*IDN?")
         return self._identity
 
+    def claim(self, identity: Identity) -> None:
+        """Keep other programs from the instrument under whatever address.
+
+        Raises:
+            InstrumentBusy: if one holds it already, by another way.
+        """
+        if (key := identity_key(identity)) is not None:
+            self._hold(key)
+
     def distrust(self) -> None:
         """Declare that the last reply was not what was asked for: DESYNCED from now on."""
         if self._state is LinkState.SYNCED:
@@ -274,6 +301,15 @@ class Link:
             if self._state is not LinkState.CLOSED:
                 self._state = LinkState.CLOSED
                 self._disconnect()
+                self._release()
+
+    def _hold(self, key: str) -> None:
+        if not self._library.is_private:
+            self._locks.append(InstrumentLock.take(key, self.address))
+
+    def _release(self) -> None:
+        while self._locks:
+            self._locks.pop().release()
 
     def _prove(self, first: str | None) -> None:
         deadline = Deadline.after(self.timeout_s, self.clock)
@@ -535,6 +571,15 @@ class Link:
 
 def _bytes_of(array: NDArray[np.generic]) -> memoryview:
     return array.view(np.uint8).data
+
+
+def _canonical(address: str) -> str:
+    """Return a resource name with the parts that may be left out."""
+    try:
+        return str(rname.parse_resource_name(address))
+    except rname.InvalidResourceName:
+        # An alias of the VISA library's own configuration, or a name that will not open.
+        return address
 
 
 def _session_of(resource: MessageBasedResource) -> object:

@@ -43,6 +43,8 @@ class _Port:
 class DomainWallVisaLibrary(SimVisaLibrary):
     """A VISA library whose resources are the instruments of one simulated bench."""
 
+    is_private = True
+    """The instruments live in this process: no other program can reach them."""
     bench: SimulatedBench
     """The bench behind the resources: for tests and tools, out of a driver's reach."""
 

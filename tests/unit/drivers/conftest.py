@@ -103,6 +103,7 @@ class FakeInstrument:
 class FakeVisa(VisaLibraryBase):
     """The fewest VISA functions that PyVISA needs."""
 
+    is_private = True
     instruments: dict[str, FakeInstrument]
 
     def _init(self) -> None:
