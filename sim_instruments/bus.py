@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from sim_instruments.scpi_error import ScpiError
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -50,4 +52,8 @@ class BusDevice(Protocol):
 
     def poll(self) -> int:
         """Return the status byte as a serial poll does."""
+        ...
+
+    def report(self, error: ScpiError) -> None:
+        """Queue an error that the interface found: an interrupted reply, an overrun."""
         ...

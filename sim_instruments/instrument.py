@@ -14,13 +14,11 @@ from sim_instruments.bus import Chunk
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Message, Unit, read_message
 from sim_instruments.scpi_parameter import Integer
+from sim_instruments.scpi_stream import MessageStream, OverrunError
 from sim_instruments.scpi_tree import Command, CommandTree, IndefiniteBlock, Reply
 from sim_instruments.status import Status
 
 _BYTE = Integer(low=0, high=255)
-
-LONGEST_MESSAGE = 128 * 1024 * 1024
-"""Bytes of the longest message that is waited for: a command with a block for each device of a large array."""
 
 
 def plain_error_reply(error: ScpiError) -> str:
@@ -87,8 +85,7 @@ class Instrument:
         self._interface = ""
         self._owner = ""
         self._tree = CommandTree((*self._common_commands(), *twin.commands(self._status), *self._lock_commands()))
-        self._input = bytearray()
-        self._wanted = 0
+        self._stream = MessageStream()
         self._reply = b""
         self._sent = 0
 
@@ -101,24 +98,17 @@ class Instrument:
             interface: Who speaks, for `SYSTem:LOCK`.
         """
         self._interface = interface
-        buffer: bytes | bytearray = data
-        if self._input:
-            self._input += data
-            if not has_end and len(self._input) < self._wanted:
-                return
-            buffer = self._input
-        # A new buffer, not an emptied one: blocks of the old one may still be looked at.
-        self._input = bytearray()
-        self._wanted = 0
+        if not has_end:
+            self._receive_stream(data)
+            return
+        rest = self._stream.take_rest()
+        buffer = rest + data if rest else data
         start = 0
         while start < len(buffer):
             message = read_message(buffer, start)
-            if not (has_end or message.is_complete):
-                self._keep(buffer, start, message)
-                return
             self._execute(message)
             # What follows a fault may be the inside of a block: it must not be taken for commands.
-            start = len(buffer) if message.fault and has_end else message.stop
+            start = len(buffer) if message.fault else message.stop
 
     def send(self, count: int, termination: bytes = b"", *, has_end: bool) -> Chunk | None:
         """Give the next part of the reply.
@@ -148,8 +138,7 @@ class Instrument:
 
     def clear(self) -> None:
         """Do what a device clear does: forget half a message and the reply; settings and status stay."""
-        self._input = bytearray()
-        self._wanted = 0
+        self._stream.clear()
         self._drop_reply()
 
     def trigger(self) -> None:
@@ -163,13 +152,16 @@ class Instrument:
         """Return the status byte as a serial poll does."""
         return self._status.poll()
 
-    def _keep(self, buffer: bytes | bytearray, start: int, message: Message) -> None:
-        """Wait for the rest of a message, unless it is longer than an instrument would bear."""
-        if max(message.wanted, len(buffer)) - start > LONGEST_MESSAGE:
-            self._status.report(ScpiError(-363, f"a message may have {LONGEST_MESSAGE} bytes"))
-            return
-        self._input = buffer if isinstance(buffer, bytearray) and start == 0 else bytearray(memoryview(buffer)[start:])
-        self._wanted = message.wanted - start
+    def report(self, error: ScpiError) -> None:
+        """Queue an error that the interface found: an interrupted reply, an overrun."""
+        self._status.report(error)
+
+    def _receive_stream(self, data: bytes | bytearray) -> None:
+        try:
+            for message in self._stream.feed(data):
+                self._execute(read_message(message))
+        except OverrunError as error:
+            self._status.report(ScpiError(-363, str(error)))
 
     def _drop_reply(self) -> None:
         self._reply = b""

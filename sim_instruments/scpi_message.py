@@ -166,7 +166,8 @@ def read_message(buffer: bytes | bytearray, start: int = 0) -> Message:
         try:
             units.append(scanner.unit())
         except ScpiError as error:
-            fault = error
+            # Its traceback would hold this frame, and with it views of the buffer, in a cycle.
+            fault = error.with_traceback(None)
             break
         scanner.take(_FILLER)
     newline = buffer.find(_LF, scanner.position)
