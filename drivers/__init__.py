@@ -5,13 +5,15 @@
 ...     codes = bench.array.read_codes(0, 1000)
 """
 
-from drivers.bench import Bench, Found, Status, discover
+from drivers.bench import Bench, Status
 from drivers.config import BenchConfig, Wiring, load_bench
+from drivers.discovery import Found, discover
 from drivers.errors import (
     ConfigError,
     DeviceFault,
     HilError,
     IdentityError,
+    InstrumentBusy,
     InstrumentError,
     LimitError,
     LinkDesync,
@@ -57,6 +59,7 @@ __all__ = [
     "Identity",
     "IdentityError",
     "Instrument",
+    "InstrumentBusy",
     "InstrumentError",
     "Limit",
     "LimitError",

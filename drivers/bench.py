@@ -15,8 +15,6 @@ from drivers.model import Driver
 from drivers.models import MODELS
 from drivers.protocols import ArrayProgrammer, Crosspoint, Instrument, PulseSource, SourceMeter, Switch
 
-_DISCOVERY_TIMEOUT_S = 1.0
-
 T = TypeVar("T")
 E = TypeVar("E", bound=HilError)
 
@@ -41,18 +39,6 @@ class Status:
     """Bytes sent so far."""
     bytes_in: int
     """Bytes received so far."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A resource that a VISA library can see."""
-
-    resource: str
-    """VISA resource name."""
-    identity: str | None
-    """Its `*IDN?` reply; None if it gave none."""
-    problem: str | None
-    """Why there is no identity."""
 
 
 @final
@@ -194,24 +180,6 @@ class Bench:
                 f"list one [[instrument]], model {' or '.join(models)}"
             )
         return found[0]
-
-
-def discover(library: str, *, serial_ports: bool = False) -> tuple[Found, ...]:
-    """Ask every resource of a VISA library who it is; serial ports only on request, as not every device bears it."""
-    visa = VisaLibrary.open(library)
-    resources = [name for name in visa.resources() if serial_ports or not name.upper().startswith("ASRL")]
-    return tuple(_ask_identity(visa, resource) for resource in resources)
-
-
-def _ask_identity(visa: VisaLibrary, resource: str) -> Found:
-    try:
-        link = Link(visa, resource)
-        try:
-            return Found(resource=resource, identity=link.query("*IDN?", timeout_s=_DISCOVERY_TIMEOUT_S), problem=None)
-        finally:
-            link.close()
-    except LinkError as error:
-        return Found(resource=resource, identity=None, problem=str(error))
 
 
 def _open(entry: InstrumentEntry, library: VisaLibrary, origin: str) -> Driver:

@@ -1,13 +1,19 @@
 """`hil discover`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from hil.cli.outcome import examples, json_option, print_json, reported_errors
+from hil.cli.outcome import examples, json_option, print_json, reported_errors, stderr
+from hil.cli.tables import plain_table, show
+from hil.cli.waiting import waiting_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drivers import Found
 
 
 @click.command(
@@ -15,23 +21,71 @@ from hil.cli.outcome import examples, json_option, print_json, reported_errors
     epilog=examples(
         "hil discover",
         "hil discover mybench.toml",
-        "hil discover --library @py --json",
+        "hil discover --library @py --serial --json",
     ),
 )
 @click.argument("bench", required=False, type=click.Path(path_type=Path))
 @click.option("--library", help="PyVISA library to search instead of the bench's, such as @py or @ivi.")
+@click.option("--serial", "serial_ports", is_flag=True, help="Ask serial ports too; not every device bears it.")
 @json_option
-def command(bench: Path | None, library: str | None, as_json: bool) -> None:
-    """List the VISA resources that a bench's library finds, and who answers there. Changes no setting."""
+def command(bench: Path | None, library: str | None, serial_ports: bool, as_json: bool) -> None:
+    """List the VISA resources that a library finds and the bench file names, and who answers there.
+
+    Each is given one second, several are asked at once. Changes no setting. `driver` is the model to write into a bench
+    file.
+    """
     from drivers import discover, load_bench
 
     with reported_errors(as_json=as_json):
-        found = discover(library or load_bench(bench).library)
+        # A library of one's own and no bench: the bench that ships has nothing to do with it.
+        config = None if library is not None and bench is None else load_bench(bench)
+        searched = library if library is not None else config.library if config else ""
+        with waiting_bar("asking") as progress:
+            found = discover(searched, serial_ports=serial_ports, bench=config, progress=progress)
     if as_json:
-        resources = [{"resource": item.resource, "identity": item.identity, "problem": item.problem} for item in found]
-        print_json({"ok": True, "resources": resources})
-        return
-    table = Table("resource", "identity", box=None, padding=(0, 2, 0, 0))
+        print_json({"ok": True, "library": searched, "resources": [_as_json(item) for item in found]})
+    else:
+        _show(found, searched, serial_ports=serial_ports)
+
+
+def _show(found: "Sequence[Found]", library: str, *, serial_ports: bool) -> None:
+    heads = ("resource", "name", "maker", "model", "serial", "driver", "reachable")
+    table = plain_table(*heads, whole=("resource", "name", "driver", "reachable"))
     for item in found:
-        table.add_row(Text(item.resource), Text(item.identity) if item.identity else Text(item.problem or "", "red"))
-    Console().print(table)
+        who = item.fields
+        if who is not None:
+            cells = (who.manufacturer, who.model, who.serial, item.driver or "none")
+        else:
+            cells = (item.identity or "", "", "", "none" if item.is_reachable else "")
+        answer = Text("yes", "green") if item.is_reachable else Text("no", "red")
+        table.add_row(Text(item.resource), Text(item.name or ""), *map(Text, cells), answer)
+    if found:
+        show(table)
+    else:
+        stderr.print(
+            f"nothing found with the library {library or 'PyVISA chose'!r}. Network instruments are seldom listed: "
+            "name them in a bench file and run `hil discover BENCH`",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    for item in found:
+        if item.problem is not None:
+            stderr.print(f"{item.resource}: {item.problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if not serial_ports:
+        stderr.print("serial ports were not asked: --serial asks them", style="dim")
+
+
+def _as_json(item: "Found") -> dict[str, object]:
+    who = item.fields
+    return {
+        "resource": item.resource,
+        "name": item.name,
+        "identity": item.identity,
+        "maker": who.manufacturer if who else None,
+        "model": who.model if who else None,
+        "serial": who.serial if who else None,
+        "driver": item.driver,
+        "reachable": item.is_reachable,
+        "problem": item.problem,
+    }
