@@ -5,13 +5,17 @@ from typing import Final
 
 from sim_instruments.bus import BusDevice
 from sim_instruments.instrument import Instrument
-from sim_instruments.instruments import dwa, keithley_2450, keithley_7001, keysight_81160a
+from sim_instruments.instruments import dwa, keithley_2450, keithley_7001, keysight_81160a, keysight_b2900
 from sim_instruments.place import Place
 
 TWINS: Final[dict[str, Callable[[Place], BusDevice]]] = {
     keysight_81160a.MODEL: lambda place: Instrument(keysight_81160a.Keysight81160A(place)),
     keithley_2450.MODEL: lambda place: Instrument(keithley_2450.Keithley2450(place)),
     keithley_7001.MODEL: lambda place: Instrument(keithley_7001.Keithley7001(place)),
+    **{
+        model: lambda place, model=model: Instrument(keysight_b2900.KeysightB2900(place, model))
+        for model in keysight_b2900.CHANNELS
+    },
     dwa.MODEL: lambda place: Instrument(dwa.Dwa(place)),
 }
 """What builds each model."""
