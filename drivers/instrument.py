@@ -177,19 +177,23 @@ class Session:
             self.ask(query, scpi.parse_integer)
         self._remembered = tuple(settings)
 
-    def verify(self) -> None:
+    def verify(self, *more: Setting) -> None:
         """See that the instrument is as it was left: call it before anything that moves a wall.
+
+        Args:
+            more: settings to look at besides those remembered, such as an output that must still be on.
 
         Raises:
             SettingsChanged: after a reset, a power cycle, or when another client changed a remembered setting.
         """
-        queries = [setting.query for setting in self._remembered]
+        settings = (*self._remembered, *more)
+        queries = [setting.query for setting in settings]
         if (event_query := self.link.dialect.event_query) is not None:
             queries.insert(0, event_query)
         answers = self._ask_together(queries)
         if event_query is not None and int(answers.pop(0)) & _POWER_ON:
             raise SettingsChanged(f"{self._title} was switched off and on: its settings are gone, set it up again")
-        for setting, found in zip(self._remembered, answers, strict=True):
+        for setting, found in zip(settings, answers, strict=True):
             if not setting.is_met_by(found):
                 raise SettingsChanged(
                     f"{self._title} answers {found:g} to {setting.query} where {setting.value:g} was set: "

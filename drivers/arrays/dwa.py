@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from drivers import scpi
 from drivers.dialect import SCPI
 from drivers.entries import ArrayEntry
-from drivers.errors import LimitError
-from drivers.instrument import Kind, Output, SafeState, Session
+from drivers.errors import LimitError, SettingsChanged
+from drivers.instrument import Kind, Output, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
 from drivers.model import Model, narrowed
 from drivers.protocols import (
@@ -36,7 +36,9 @@ WIDTH = Limit(quantity="pulse width", low=1e-9, high=1e-5, unit="s", origin="the
 _CODE = np.dtype("<u2")
 _INDEX = np.dtype("<u4")
 _TOLERANCE = 1e-3
-_FIRE_TIMEOUT_S = 60.0
+
+FIRE_TIMEOUT_S = 60.0
+"""Time given to a pattern, seconds."""
 
 
 @final
@@ -47,10 +49,14 @@ class Dwa:
         session: the identified instrument.
         amplitude: pulse amplitudes allowed.
         width: pulse widths allowed.
+        fire_timeout_s: time given to a pattern, seconds.
     """
 
-    def __init__(self, session: Session, *, amplitude: Limit, width: Limit) -> None:
+    def __init__(
+        self, session: Session, *, amplitude: Limit, width: Limit, fire_timeout_s: float = FIRE_TIMEOUT_S
+    ) -> None:
         self.session = session
+        self._fire_timeout_s = fire_timeout_s
         self._amplitude = amplitude
         self._width = width
         self._generation = session.link.generation
@@ -61,6 +67,7 @@ class Dwa:
         offset_s, lsb_s = session.ask("READ:COND:SCAL?", lambda reply: scpi.parse_reals(reply, 2))
         self._scale = ConductanceScale(offset_s=offset_s, lsb_s=lsb_s)
         session.read_output(OUTPUT)
+        session.remember(())
 
     @property
     def name(self) -> str:
@@ -99,6 +106,7 @@ class Dwa:
         changed = {header: value for header, value in wanted.items() if self._confirmed.get(header) != value}
         if changed:
             self._set(changed)
+            self.session.remember([Setting(query=f"{header}?", value=value) for header, value in wanted.items()])
 
     def output_on(self) -> None:
         """Connect the pulse drivers to the array."""
@@ -113,7 +121,13 @@ class Dwa:
         return self.session.ask("PATT:TAG?", scpi.parse_integer)
 
     def program(self, first: int, push: Counts, pull: Counts, *, tag: int) -> Delivery:
-        """Fire `push[i]` and `pull[i]` pulses at device `first + i`, once. Moves the walls."""
+        """Fire `push[i]` and `pull[i]` pulses at device `first + i`, once. Moves the walls.
+
+        Raises:
+            SettingsChanged: if the controller is no longer as it was set up; nothing was fired.
+            LinkError: if it is unknown whether the pattern was fired: read the devices, do not fire it again.
+            InstrumentError: if something else was delivered.
+        """
         first = operator.index(first)
         size = self._check_counts(push, pull)
         self._check_range(first, size)
@@ -121,10 +135,16 @@ class Dwa:
         self._begin(sent.tag)
         self.session.link.write_block(f"PATT:PUSH {first},", push)
         self.session.link.write_block(f"PATT:PULL {first},", pull)
-        return self._fire(sent)
+        return self._fire(sent, ())
 
     def program_selected(self, devices: DeviceIndices, push: Counts, pull: Counts, *, tag: int) -> Delivery:
-        """Fire `push[i]` and `pull[i]` pulses at device `devices[i]`, once. Moves the walls."""
+        """Fire `push[i]` and `pull[i]` pulses at device `devices[i]`, once. Moves the walls.
+
+        Raises:
+            SettingsChanged: if the controller is no longer as it was set up; nothing was fired.
+            LinkError: if it is unknown whether the pattern was fired: read the devices, do not fire it again.
+            InstrumentError: if something else was delivered.
+        """
         if self._check_counts(push, pull) != self._check_devices(devices):
             raise LimitError(f"{self.name}: {push.size} counts do not fit {devices.size} devices")
         sent = _total(tag, push, pull)
@@ -132,7 +152,7 @@ class Dwa:
         self._select(devices)
         self.session.link.write_block("PATT:SEL:PUSH ", push)
         self.session.link.write_block("PATT:SEL:PULL ", pull)
-        return self._fire(sent)
+        return self._fire(sent, (Setting(query="ARR:SEL:COUN?", value=devices.size),))
 
     def read_codes(self, first: int, count: int) -> Codes:
         """Read the conductance codes of `count` devices from `first` on."""
@@ -191,9 +211,10 @@ class Dwa:
         self._holds_pattern = True
         self.session.command(f"PATT:TAG {tag}")
 
-    def _fire(self, sent: Delivery) -> Delivery:
+    def _fire(self, sent: Delivery, settings: tuple[Setting, ...]) -> Delivery:
+        self._verify(settings)
         self.session.command("INIT")
-        self.session.ask("*OPC?", scpi.parse_boolean, timeout_s=_FIRE_TIMEOUT_S)
+        self.session.ask("*OPC?", scpi.parse_boolean, timeout_s=self._fire_timeout_s)
         tag, push, pull = self.session.ask("PATT:DEL?", lambda reply: scpi.parse_integers(reply, 3))
         delivered = Delivery(tag=tag, push_pulses=push, pull_pulses=pull)
         errors = self.session.drain_errors()
@@ -203,6 +224,17 @@ class Dwa:
         if errors:
             raise self.session.refusal(f"reported errors although {_words(sent)} were delivered", errors)
         return delivered
+
+    def _verify(self, settings: tuple[Setting, ...]) -> None:
+        """See that nothing was reset or changed behind the driver's back since it was set up."""
+        if self.session.output is OutputState.ON:
+            settings = (Setting(query=OUTPUT.query, value=1), *settings)
+        try:
+            self.session.verify(*settings)
+        except SettingsChanged:
+            self.session.output = OutputState.UNKNOWN
+            self._forget()
+            raise
 
     def _select(self, devices: DeviceIndices) -> None:
         if self._selection is not None and np.array_equal(self._selection, devices):
@@ -220,10 +252,13 @@ class Dwa:
 
     def _forget_if_reconnected(self) -> None:
         if self._generation != self.session.link.generation:
-            self._confirmed.clear()
-            self._selection = None
-            self._holds_pattern = True
+            self._forget()
             self._generation = self.session.link.generation
+
+    def _forget(self) -> None:
+        self._confirmed.clear()
+        self._selection = None
+        self._holds_pattern = True
 
     def _check_counts(self, push: Counts, pull: Counts) -> int:
         for counts in (push, pull):

@@ -70,15 +70,18 @@ class FakeInstrument:
             return
         if match := re.fullmatch(r"\*ESE (\d+)", text):
             self.ese = int(match[1])
-        reply = str(self.ese) if text == "*ESE?" and text not in self.replies else self.replies.get(text)
-        if isinstance(reply, list):
-            reply = reply.pop(0) if len(reply) > 1 else reply[0]
-        if isinstance(reply, Callable):
-            reply = reply(text)
+        answers = [self.answer(query) for query in text.split(";:")]
+        reply = answers[0] if len(answers) == 1 else ";".join(str(answer) for answer in answers)
         if isinstance(reply, str):
             reply = reply.encode() + b"\n"
         if isinstance(reply, bytes | BaseException):
             self.pending.append(reply)
+
+    def answer(self, text: str) -> Answer:
+        reply = str(self.ese) if text == "*ESE?" and text not in self.replies else self.replies.get(text)
+        if isinstance(reply, list):
+            reply = reply.pop(0) if len(reply) > 1 else reply[0]
+        return reply(text) if isinstance(reply, Callable) else reply
 
     def take(self, count: int, termchar: int | None) -> tuple[bytes, StatusCode]:
         self.reads.append(count)

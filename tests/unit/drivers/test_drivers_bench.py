@@ -45,7 +45,7 @@ def test_statuses_are_known_without_asking(boxes, config):
         ("switch", "SYNCED", "none"),
         ("array", "SYNCED", "off"),
     ]
-    assert statuses[3].exchanges == 4
+    assert statuses[3].exchanges == 5
     assert {status.link for status in bench.statuses()} == {"CLOSED"}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drivers.arrays.dwa import AMPLITUDE, KIND, SAFE, WIDTH, Dwa
-from drivers.errors import InstrumentError, LimitError, LinkDesync
+from drivers.errors import InstrumentError, LimitError, LinkDesync, LinkTimeout, SettingsChanged
 from drivers.instrument import OutputState, Session
 from drivers.protocols import ArrayProgrammer, ConductanceScale, Delivery, Polarity, Pulse
 
@@ -12,8 +12,9 @@ PUSH = Pulse(polarity=Polarity.PUSH, amplitude_v=1.5, width_s=1e-7)
 PULL = Pulse(polarity=Polarity.PULL, amplitude_v=1.5, width_s=2e-7)
 COUNTS = np.array([3, 0, 255], np.uint8)
 NONE = np.zeros(3, np.uint8)
-OPENING = ["*IDN?", "ARR:SIZE?", "READ:COND:SCAL?", "OUTP?"]
+OPENING = ["*IDN?", "ARR:SIZE?", "READ:COND:SCAL?", "OUTP?", "*ESR?"]
 FIRED = ["INIT", "*OPC?", "PATT:DEL?", "SYST:ERR?"]
+PULSES = ["PULS:PUSH:AMPL", "PULS:PUSH:WIDT", "PULS:PULL:AMPL", "PULS:PULL:WIDT"]
 
 
 class Controller:
@@ -21,7 +22,6 @@ class Controller:
 
     def __init__(self, wire):
         self.settings: dict[str, str] = {"OUTP": "0"}
-        headers = ["OUTP", *(f"PULS:{way}:{what}" for way in ("PUSH", "PULL") for what in ("AMPL", "WIDT"))]
         self.box = wire.add(
             replies={
                 "*IDN?": "Lab,DWA-1,7,1.0",
@@ -30,7 +30,7 @@ class Controller:
                 "ARR:SEL:COUN?": "3",
                 "PATT:DEL?": "5,258,0",
                 "*OPC?": "1",
-                **{f"{header}?": self.answer for header in headers},
+                **{f"{header}?": self.answer for header in ("OUTP", *PULSES)},
             }
         )
         self.box.on_write = self.obey
@@ -72,7 +72,7 @@ def test_a_range_is_programmed_in_one_pattern(array, box):
     box.raw.clear()
     delivery = array.program(10, COUNTS, NONE, tag=5)
     assert delivery == Delivery(tag=5, push_pulses=258, pull_pulses=0)
-    assert box.messages == ["PATT:CLE", "PATT:TAG 5", "PATT:PUSH 10,", "PATT:PULL 10,", *FIRED]
+    assert box.messages == ["PATT:CLE", "PATT:TAG 5", "PATT:PUSH 10,", "PATT:PULL 10,", "*ESR?", *FIRED]
     assert box.raw[2:4] == [b"PATT:PUSH 10,#13\x03\x00\xff\n", b"PATT:PULL 10,#13\x00\x00\x00\n"]
 
 
@@ -137,6 +137,7 @@ def test_a_selection_is_sent_once(array, box):
         "SYST:ERR?",
         "PATT:SEL:PUSH ",
         "PATT:SEL:PULL ",
+        "*ESR?;:ARR:SEL:COUN?",
         *FIRED,
     ]
     assert box.raw[2] == b"ARR:SEL #212" + devices.tobytes() + b"\n"
@@ -209,12 +210,13 @@ def test_only_changed_pulse_settings_are_sent(array, box):
         "PULS:PUSH:WIDT?",
         "PULS:PULL:AMPL?",
         "PULS:PULL:WIDT?",
+        "*ESR?",
     ]
     box.messages.clear()
     array.set_pulses(PUSH, PULL)
     assert box.messages == []
     array.set_pulses(PUSH, Pulse(polarity=Polarity.PULL, amplitude_v=1.5, width_s=1e-6))
-    assert box.messages == ["PULS:PULL:WIDT 1E-06", "SYST:ERR?", "PULS:PULL:WIDT?"]
+    assert box.messages == ["PULS:PULL:WIDT 1E-06", "SYST:ERR?", "PULS:PULL:WIDT?", "*ESR?"]
 
 
 def test_a_pulse_setting_that_did_not_take_is_sent_again(array, box):
@@ -264,3 +266,77 @@ def test_switching_the_output(array, box):
     array.output_off()
     assert box.messages == ["OUTP ON", "OUTP?", "OUTP OFF", "OUTP?"]
     assert array.session.output is OutputState.OFF
+
+
+def test_the_settings_are_looked_at_in_one_message_right_before_the_fire(array, box):
+    array.set_pulses(PUSH, PULL)
+    array.output_on()
+    box.messages.clear()
+    array.program(0, COUNTS, NONE, tag=5)
+    look = ";:".join(("*ESR?", *(f"{header}?" for header in PULSES), "OUTP?"))
+    assert box.messages[box.messages.index("INIT") - 1] == look
+    assert len(box.messages) == 9
+
+
+@pytest.mark.parametrize("header", PULSES)
+def test_a_pulse_changed_by_another_client_is_noticed_before_the_fire(array, controller, box, header):
+    array.set_pulses(PUSH, PULL)
+    array.output_on()
+    controller.settings[header] = "2.5" if "AMPL" in header else "3E-7"
+    with pytest.raises(SettingsChanged, match=header):
+        array.program(0, COUNTS, NONE, tag=5)
+    assert "INIT" not in box.messages
+    with pytest.raises(SettingsChanged):
+        array.program(0, COUNTS, NONE, tag=5)
+    array.set_pulses(PUSH, PULL)
+    array.output_on()
+    array.program(0, COUNTS, NONE, tag=5)
+    assert box.messages.count("INIT") == 1
+
+
+def test_an_output_that_went_off_is_noticed_before_the_fire(array, controller, box):
+    array.set_pulses(PUSH, PULL)
+    array.output_on()
+    controller.settings["OUTP"] = "0"
+    with pytest.raises(SettingsChanged, match="OUTP"):
+        array.program(0, COUNTS, NONE, tag=5)
+    assert "INIT" not in box.messages
+    assert array.session.output is OutputState.UNKNOWN
+
+
+def test_a_power_cycle_is_noticed_before_the_fire(array, box):
+    array.set_pulses(PUSH, PULL)
+    array.output_on()
+    box.replies["*ESR?"] = ["128", "0"]
+    with pytest.raises(SettingsChanged, match="switched off and on"):
+        array.program(0, COUNTS, NONE, tag=5)
+    assert "INIT" not in box.messages
+
+
+def test_a_power_cycle_before_the_program_started_is_no_news(wire, controller):
+    controller.box.replies["*ESR?"] = ["128", "0"]
+    session = Session("array", wire.link(), kind=KIND, safe=SAFE)
+    array = Dwa(session, amplitude=AMPLITUDE, width=WIDTH)
+    assert array.program(0, COUNTS, NONE, tag=5).push_pulses == 258
+
+
+def test_a_selection_changed_by_another_client_is_noticed_before_the_fire(array, box):
+    devices = np.array([7, 900, 3], np.uint32)
+    array.program_selected(devices, COUNTS, NONE, tag=5)
+    box.replies["ARR:SEL:COUN?"] = "2"
+    with pytest.raises(SettingsChanged, match="SEL:COUN"):
+        array.program_selected(devices, COUNTS, NONE, tag=5)
+    assert box.messages.count("INIT") == 1
+    box.replies["ARR:SEL:COUN?"] = "3"
+    box.messages.clear()
+    array.program_selected(devices, COUNTS, NONE, tag=5)
+    assert "ARR:SEL " in box.messages
+
+
+def test_a_fire_of_unknown_outcome_is_not_repeated(array, box):
+    box.replies["*OPC?"] = None
+    with pytest.raises(LinkTimeout):
+        array.program(0, COUNTS, NONE, tag=5)
+    with pytest.raises(LinkDesync, match="resynchronise"):
+        array.program(0, COUNTS, NONE, tag=6)
+    assert box.messages.count("INIT") == 1
