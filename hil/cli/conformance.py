@@ -1,5 +1,6 @@
 """`hil conformance`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hil.cli.outcome import EXIT_FAILED, examples, json_option, print_json, reported_errors, stderr
-from hil.cli.tables import plain_table, show
+from hil.cli.tables import show_table
 from hil.cli.waiting import waiting_bar
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def command(
 
 
 def _ask(address: str, plan: "WallsPlan") -> bool:
-    if not (stderr.is_terminal and click.get_text_stream("stdin").isatty()):
+    if not (stderr.is_terminal and sys.stdin.isatty()):
         return False
     return confirm(
         f"Fire pulses of {plan.amplitude_v:g} V and {plan.width_s:g} s at devices {plan.first} to "
@@ -100,11 +101,11 @@ def _parse_devices(text: str) -> tuple[int, int]:
 
 
 def _show(report: "Report") -> None:
-    table = plain_table("clause", "verdict", "what", "seen", whole=("clause", "verdict", "what"))
-    for outcome in report.outcomes:
-        verdict = Text(outcome.verdict.value, _STYLES[outcome.verdict.value])
-        table.add_row(Text(outcome.clause), verdict, Text(outcome.title), Text(outcome.detail))
-    show(table)
+    rows = [
+        (item.clause, Text(item.verdict.value, _STYLES[item.verdict.value]), item.title, item.detail)
+        for item in report.outcomes
+    ]
+    show_table(("clause", "verdict", "what", "seen"), rows, breaks=("what", "seen"))
     console = Console()
     counts = [(str(report.count(verdict)), verdict) for verdict in _verdicts()]
     who = report.identity

@@ -7,7 +7,7 @@ import rich_click as click
 from rich.text import Text
 
 from hil.cli.outcome import examples, json_option, print_json, reported_errors, stderr
-from hil.cli.tables import plain_table, show
+from hil.cli.tables import show_table
 from hil.cli.waiting import waiting_bar
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def command(bench: Path | None, library: str | None, serial_ports: bool, as_json
 
 def _show(found: "Sequence[Found]", library: str, *, serial_ports: bool) -> None:
     heads = ("resource", "name", "maker", "model", "serial", "driver", "reachable")
-    table = plain_table(*heads, whole=("resource", "name", "driver", "reachable"))
+    rows: list[tuple[str | Text, ...]] = []
     for item in found:
         who = item.fields
         if who is not None:
@@ -58,9 +58,9 @@ def _show(found: "Sequence[Found]", library: str, *, serial_ports: bool) -> None
         else:
             cells = (item.identity or "", "", "", "none" if item.is_reachable else "")
         answer = Text("yes", "green") if item.is_reachable else Text("no", "red")
-        table.add_row(Text(item.resource), Text(item.name or ""), *map(Text, cells), answer)
+        rows.append((item.resource, item.name or "", *cells, answer))
     if found:
-        show(table)
+        show_table(heads, rows, breaks=("maker",))
     else:
         stderr.print(
             f"nothing found with the library {library or 'PyVISA chose'!r}. Network instruments are seldom listed: "

@@ -1,22 +1,46 @@
-"""Tables without lines, whole when they go into a file or a pipe."""
+"""Tables without lines: whole in a file or a pipe, a block for each row where a terminal is too narrow."""
+
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _WIDE = 240
+_READABLE = 12
 
 
-def plain_table(*heads: str, whole: tuple[str, ...] = ()) -> Table:
-    """Return an empty table; the columns named in `whole` never break their cells."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for head in heads:
-        table.add_column(head, no_wrap=head in whole, overflow="ignore" if head in whole else "fold")
-    return table
+def show_table(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], *, breaks: Sequence[str] = ()) -> None:
+    """Print a table on standard output.
 
-
-def show(table: Table) -> None:
-    """Print a table on standard output, at the terminal's width; into a pipe or file, as wide as it is."""
+    Args:
+        heads: names of the columns.
+        rows: cells; a text may carry a style.
+        breaks: columns whose cells may go over several lines.
+    """
+    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)
+    widths = [max((len(line) for line in column), default=0) for column in zip(map(Text, heads), *cells, strict=True)]
+    least = sum(
+        min(width, _READABLE) + 2 if head in breaks else width + 2 for head, width in zip(heads, widths, strict=True)
+    )
+    if least > console.width:
+        _show_blocks(console, heads, cells)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, no_wrap=head not in breaks, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _show_blocks(console: Console, heads: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    indent = max(map(len, heads)) + 4
+    for first, *others in rows:
+        console.print(first.copy().append("", "bold"), soft_wrap=True)
+        for head, cell in zip(heads[1:], others, strict=True):
+            if cell.plain:
+                console.print(Text.assemble(f"  {head}".ljust(indent), cell), soft_wrap=True)
