@@ -25,7 +25,16 @@ from pyvisa.resources import MessageBasedResource
 from drivers import scpi
 from drivers.deadline import Clock, Deadline, SystemClock
 from drivers.dialect import SCPI, Dialect, Echo
-from drivers.errors import ConfigError, HilError, InstrumentError, LinkDesync, LinkError, LinkLost, LinkTimeout
+from drivers.errors import (
+    ConfigError,
+    HilError,
+    InstrumentError,
+    LimitError,
+    LinkDesync,
+    LinkError,
+    LinkLost,
+    LinkTimeout,
+)
 from drivers.lock import InstrumentLock, identity_key, resource_key
 from drivers.protocols import Identity
 from drivers.tcp import TcpStream
@@ -604,10 +613,10 @@ def _milliseconds(seconds: float) -> int:
 def _translated(error: BaseException) -> tuple[LinkState, BaseException]:
     """Return the state a failure leaves the link in, and the failure as one of ours."""
     match error:
-        case LinkLost():
-            return LinkState.DEAD, error
         case HilError():
-            return LinkState.DESYNCED, error
+            # A limit is checked before a byte is sent, by the guard too.
+            left = {LinkLost: LinkState.DEAD, LimitError: LinkState.SYNCED}
+            return left.get(type(error), LinkState.DESYNCED), error
         case TimeoutError():
             return LinkState.DESYNCED, LinkTimeout(f"no complete reply in time ({error}): resynchronise the link")
         case VisaIOError(error_code=StatusCode.error_timeout):
