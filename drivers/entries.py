@@ -64,6 +64,10 @@ class PulseSourceEntry(BaseModel):
         Field(ge=0.3, le=1e6, description="resistance of the write path, by which the generator scales its levels"),
     ]
     """Resistance of the write path, ohms: a wrong value is a wrong voltage at the device."""
+    channel: Annotated[StrictInt, Field(ge=1, le=8)] = 1
+    """Which output leads to the devices; A is 1."""
+    pull_channel: Annotated[StrictInt, Field(ge=1, le=8)] | None = None
+    """Output of a generator of one polarity that leads to the devices through an inverter; None where there is none."""
     expect_serial: Serial = None
     limits: PulseLimits = PulseLimits()
 
@@ -74,7 +78,7 @@ class SourceMeterEntry(BaseModel):
     model_config = STRICT
 
     name: Name
-    model: Literal["keithley-2450"]
+    model: Literal["keithley-2450", "keysight-b2901a", "keysight-b2902a"]
     address: Address
     channel: Annotated[StrictInt, Field(ge=1, le=2)] = 1
     """Which channel of a two-channel model leads to the devices; A is 1."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 from drivers.arrays import dwa
 from drivers.model import Model
 from drivers.pulse_generators import keysight_81160a
-from drivers.smus import keithley_2450
+from drivers.smus import keithley_2450, keysight_b2900
 from drivers.switches import keithley_7001
 
 MODELS: Final[dict[str, Model[Any]]] = {
@@ -13,6 +13,8 @@ MODELS: Final[dict[str, Model[Any]]] = {
     for model in (
         keysight_81160a.MODEL,
         keithley_2450.MODEL,
+        keysight_b2900.B2901A,
+        keysight_b2900.B2902A,
         keithley_7001.MODEL,
         dwa.MODEL,
     )

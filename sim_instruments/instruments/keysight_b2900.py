@@ -1,9 +1,8 @@
-"""Twins of the Keysight B2901A, B2902A and B2962A: source-measure units of one or two channels.
+"""Twins of the Keysight B2901A and B2902A: source-measure units of one and of two channels.
 
-Channel 1 is on the wiring's measure row, channel 2 is an open circuit. The B2962A, a power source of the same family,
-differs here in its name only. Not simulated: resistance ranges, maths, limit tests, programs, the front panel, external
-triggers, more than one run of a trigger count of INFinity. An output that its protection or the interlock switched off
-tells so by `:OUTPut?` and its readings; the family's emergency register and its numbers are not simulated.
+Channel 1 is on the wiring's measure row, channel 2 is an open circuit. Not simulated: resistance ranges, maths, limit
+tests, programs, the front panel, external triggers, trigger counts of INFinity, compliances of one sign, emergency
+errors. An output that its protection switched off tells so by `:OUTPut?` and by its readings.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -27,7 +26,7 @@ from sim_instruments.scpi_tree import Command, Reply
 from sim_instruments.smu_output import measured_conductance_s
 from sim_instruments.status import Status
 
-CHANNELS: Final = {"keysight-b2901a": 1, "keysight-b2902a": 2, "keysight-b2962a": 2}
+CHANNELS: Final = {"keysight-b2901a": 1, "keysight-b2902a": 2}
 """Models and their channels."""
 
 _FIRMWARE = "3.4.2011.5100"

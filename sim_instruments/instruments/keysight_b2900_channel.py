@@ -135,8 +135,9 @@ class Channel:
         )
 
     def measure(self) -> None:
-        """Take one reading at the present level; replaces the readings there are."""
+        """Take one reading at the present level; replaces the readings there are, and the trigger settings."""
         self._require_idle()
+        self.trigger.reset()
         level = self._settings.side(self._settings.function).level
         self.readings = self._take(np.array([level]), _SPOT)
 
