@@ -1,22 +1,40 @@
-"""Twin of the Keithley 2450 source-measure unit: voltage source, current meter.
+"""Twin of the Keithley 2450 source-measure unit in its SCPI command set.
 
-Its terminals are on the wiring's measure row. The reading is the source voltage times the conductance of the devices
-reached, limited by the compliance, plus noise of `NOISE_OF_RANGE` of the range at one power-line cycle, less for
-longer integration. With no path, or with the output off, only the noise is read. Reading disturbs no wall: the read
-path does not carry the write current.
+Its front terminals are on the wiring's measure row. It sources volts or amperes and reads either of them, or their
+ratio, of the devices reached; the limit of the other quantity holds the output where it must. Each reading has noise of
+`NOISE_OF_RANGE` of its range at one power-line cycle, less for longer integration. With no path, or with the output
+off, only the noise is read. Reading disturbs no wall: the read path does not carry the write current.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import Any, Final, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits
+from sim_instruments.instruments.keithley_2450_traces import (
+    ASKED,
+    BUFFER,
+    FRONT,
+    KEPT,
+    SOURCE_FOUR_WIRE,
+    SOURCE_LIMITED,
+    SOURCE_ON,
+    SOURCE_READ_BACK,
+    Traces,
+)
 from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
-from sim_instruments.scpi_parameter import Choice, Integer, QuotedChoice, Real
+from sim_instruments.scpi_message import Quoted, Raw
+from sim_instruments.scpi_parameter import Boolean, Choice, Integer, Parameter, QuotedChoice, Real
 from sim_instruments.scpi_setting import real_setting, setting, show_bool, show_real, switch_setting
-from sim_instruments.scpi_tree import Command
+from sim_instruments.scpi_status_registers import RegisterSet
+from sim_instruments.scpi_tree import Command, Reply
+from sim_instruments.smu_output import LINE_FREQUENCY_HZ, OVER_RANGE, OVERFLOW, Meter, range_for
+from sim_instruments.smu_terminals import Stage, Terminals
 from sim_instruments.status import Status
 
 MODEL: Final = "keithley-2450"
@@ -24,50 +42,161 @@ MODEL: Final = "keithley-2450"
 NOISE_OF_RANGE: Final = 1e-6
 """Noise of one reading at one power-line cycle, rms, as a fraction of the measuring range."""
 
-_LINE_FREQUENCY_HZ = 50.0
+INTERLOCK_V: Final = 42.0
+"""Most that the output gives while the interlock is open."""
+
+LIST_LENGTH: Final = 2500
+"""Values that a source list holds."""
+LIST_MESSAGE: Final = 100
+"""Values that one message may carry."""
+
 _VOLTAGE_RANGES_V = (0.02, 0.2, 2.0, 20.0, 200.0)
 _CURRENT_RANGES_A = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_OVER_RANGE = 1.05
+_OHM_RANGES = (20.0, 200.0, 2e3, 2e4, 2e5, 2e6, 2e7, 2e8)
+_UNITS = {"VOLT": "Volt", "CURR": "Amp", "RES": "Ohm"}
 
-_LEVEL = Real(unit="V", low=-210.0, high=210.0, default=0.0)
-_VOLTAGE_RANGE = Real(unit="V", low=-210.0, high=210.0, default=0.02)
-_LIMIT = Real(unit="A", low=1e-9, high=1.05, default=1.05e-4)
-_RANGE = Real(unit="A", low=-1.05, high=1.05, default=1e-4)
 _NPLC = Real(low=0.01, high=10.0, default=1.0)
+_DELAY = Real(unit="S", low=0.0, high=1e4, default=0.0)
 _COUNT = Integer(low=1, high=300_000)
-_BUFFER = QuotedChoice(("DEFBUFFER1",))
-_ELEMENT = Choice(("SOURce", "READing", "RELative"))
+_USERS = range(1, 6)
+_SENSED = QuotedChoice(("CURRent", "CURRent:DC", "VOLTage", "VOLTage:DC", "RESistance"))
 _OFF_STATE = Choice(("NORMal", "HIMPedance", "ZERO", "GUARd"))
-_CURRENT = QuotedChoice(("CURRent", "CURRent:DC"))
+_RANGE_KIND = Choice(("AUTO", "BEST", "FIXed"))
+_POINTS = Integer(low=2, high=1_000_000)
+_MOST_SWEPT = 100_000  # points of all passes of a sweep
+_SWEPT_DELAY = Real(unit="S", low=-1.0, high=1e4, default=-1.0)
+_OPER_SUMMARY, _QUES_SUMMARY = 128, 8
+_STARTED, _ENDED = 2731, 2732  # events of the trigger model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
-    """Settings as *RST leaves them."""
+class _Source:
+    """Settings of one source function as *RST leaves them."""
 
-    level_v: float = 0.0
-    voltage_range_v: float = 0.02
-    chooses_voltage_range: bool = True
-    limit_a: float = 1.05e-4
-    current_range_a: float = 1e-4
-    chooses_current_range: bool = True
-    nplc: float = 1.0
-    count: int = 1
-    four_wire: bool = False
+    level: float = 0.0
+    span: float
+    chooses_span: bool = True
+    limit: float
+    delay_s: float = 0.0
+    chooses_delay: bool = True
+    reads_back: bool = True
+    protection: str = "NONE"
+    high_capacitance: bool = False
     off_state: str = "NORM"
+    users_s: tuple[float, ...] = (0.0,) * len(_USERS)
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sense:
+    """Settings of one measuring function as *RST leaves them."""
+
+    span: float
+    chooses_span: bool = True
+    nplc: float = 1.0
+    four_wire: bool = False
+    auto_zero: bool = True
+    averages: bool = False
+    average_count: int = 10
+    average_kind: str = "REP"
+    offset_compensated: bool = False
+    unit: str
+    users_s: tuple[float, ...] = (0.0,) * len(_USERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _General:
+    """Settings of the whole instrument as *RST leaves them."""
+
+    source: Literal["VOLT", "CURR"] = "VOLT"
+    sense: str = "CURR"
+    count: int = 1
     output: bool = False
+    terminals: str = "FRON"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Program:
+    """What INITiate runs."""
+
+    levels: NDArray[np.float64] | None
+    """Levels of a sweep, which switches the output on and off; None measures at the present level."""
+    count: int
+    """Passes of a sweep, or readings."""
+    delay_s: float
+    """Time from a level to its reading."""
+    stops_at_limit: bool
+    """Whether a sweep ends at the first reading that the limit holds."""
+    buffer: str
+    """Where the readings go."""
+
+
+def _sources() -> dict[str, _Source]:
+    return {"VOLT": _Source(span=0.02, limit=1.05e-4), "CURR": _Source(span=1e-8, limit=21.0)}
+
+
+def _senses() -> dict[str, _Sense]:
+    return {
+        "CURR": _Sense(span=1e-4, unit="AMP"),
+        "VOLT": _Sense(span=20.0, unit="VOLT"),
+        "RES": _Sense(span=2e5, unit="OHM"),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Function:
+    """What the manual says of one function."""
+
+    key: str
+    header: str
+    level: Real
+    span: Real
+    limit: Real
+    limit_header: str
+
+
+_SOURCED: Final = (
+    _Function(
+        key="VOLT",
+        header="VOLTage",
+        level=Real(unit="V", low=-210.0, high=210.0, default=0.0),
+        span=Real(unit="V", low=-210.0, high=210.0, default=0.02),
+        limit=Real(unit="A", low=1e-9, high=1.05, default=1.05e-4),
+        limit_header="ILIMit",
+    ),
+    _Function(
+        key="CURR",
+        header="CURRent",
+        level=Real(unit="A", low=-1.05, high=1.05, default=0.0),
+        span=Real(unit="A", low=-1.05, high=1.05, default=1e-8),
+        limit=Real(unit="V", low=0.02, high=210.0, default=21.0),
+        limit_header="VLIMit",
+    ),
+)
+_RANGES: Final = {"VOLT": _VOLTAGE_RANGES_V, "CURR": _CURRENT_RANGES_A, "RES": _OHM_RANGES}
+_SPANS: Final = {
+    "CURR": ("CURRent[:DC]", Real(unit="A", low=-1.05, high=1.05, default=1e-4)),
+    "VOLT": ("VOLTage[:DC]", Real(unit="V", low=-210.0, high=210.0, default=20.0)),
+    "RES": ("RESistance", Real(unit="OHM", low=0.0, high=2.1e8, default=2e5)),
+}
 
 
 @final
 class Keithley2450:
-    """Source voltage, measure current."""
+    """The 2450's commands and what they do at its terminals."""
 
     def __init__(self, place: Place) -> None:
         self._serial = place.serial
-        self._sample = place.sample
-        self._wiring = place.wiring
-        self._noise = place.sample.noise_source(place.serial)
-        self._settings = _Settings()
+        self._terminals = Terminals(place, MODEL)
+        self._traces = Traces(self._measure)
+        self._operation = RegisterSet()
+        self._questionable = RegisterSet()
+        self._maps: dict[tuple[str, int], tuple[int, int]] = {}
+        self._texts = ["", ""]
+        self._general = _General()
+        self._source = _sources()
+        self._sense = _senses()
+        self._program: _Program | None = None
 
     @property
     def traits(self) -> Traits:
@@ -76,144 +205,532 @@ class Keithley2450:
             identity=f"KEITHLEY INSTRUMENTS,MODEL 2450,{self._serial},1.7.12b",
             error_queue_depth=100,
             error_reply=self._error_reply,
+            summary_bits=self._summary_bits,
         )
 
-    def commands(self, _status: Status, /) -> Sequence[Command]:
+    def commands(self, status: Status, /) -> Sequence[Command]:
         """Return the model's commands, common ones excepted."""
-        return (*self._source(), *self._limit(), *self._outputs(), *self._sense(), *self._readings())
+        status.also_clear(self._operation.clear)
+        status.also_clear(self._questionable.clear)
+        return (
+            *(command for function in _SOURCED for command in self._source_commands(function)),
+            *(command for key in _SPANS for command in self._sense_commands(key)),
+            *self._general_commands(),
+            *self._reading_commands(),
+            *self._traces.commands(),
+            *self._trigger_commands(),
+            *self._status_commands(),
+            *self._system_commands(status),
+        )
 
     def reset(self) -> None:
         """Output off and every setting to its default."""
-        self._settings = _Settings()
-        self._wiring.set_live(f"{MODEL} {self._serial}", False)
+        self._general = _General()
+        self._source = _sources()
+        self._sense = _senses()
+        self._program = None
+        self._traces.reset()
+        self._terminals.set_live(False)
 
     def trigger(self) -> None:
-        """Refuse: no trigger model is running."""
+        """Refuse: no trigger model waits for the bus."""
         raise ScpiError(-211, "no trigger model waits for it")
 
-    def _source(self) -> tuple[Command, ...]:
-        source = ":SOURce#:VOLTage"
+    # ---- settings
+
+    def _source_commands(self, function: _Function) -> tuple[Command, ...]:
+        key, at = function.key, f":SOURce#:{function.header}"
+        limit = f"{at}:{function.limit_header}"
+        values = (function.level,) * LIST_MESSAGE
+
+        def change(name: str) -> Callable[[Any], None]:
+            return lambda value: self._change_source(key, **{name: value})
+
+        def now() -> _Source:
+            return self._source[key]
+
         return (
-            *setting(":SOURce#:FUNCtion[:MODE]", Choice(("VOLTage",)), lambda: "VOLT", lambda _: None),
             *real_setting(
-                f"{source}[:LEVel][:IMMediate][:AMPLitude]", _LEVEL, lambda: self._settings.level_v, self._set_level
+                f"{at}[:LEVel][:IMMediate][:AMPLitude]",
+                function.level,
+                lambda: now().level,
+                lambda v: self._set_level(key, v),
             ),
-            *real_setting(
-                f"{source}:RANGe", _VOLTAGE_RANGE, lambda: self._settings.voltage_range_v, self._set_voltage_range
+            *real_setting(f"{at}:RANGe", function.span, lambda: now().span, lambda v: self._set_span(key, v)),
+            *switch_setting(f"{at}:RANGe:AUTO", lambda: now().chooses_span, lambda v: self._set_auto(key, v)),
+            *real_setting(f"{limit}[:LEVel]", function.limit, lambda: now().limit, change("limit")),
+            Command(f"{limit}[:LEVel]:TRIPped?", lambda: show_bool(self._is_limited(key))),
+            *real_setting(f"{at}:DELay", _DELAY, lambda: now().delay_s, lambda v: self._set_delay(key, v)),
+            *switch_setting(f"{at}:DELay:AUTO", lambda: now().chooses_delay, change("chooses_delay")),
+            *(command for n in _USERS for command in self._user_delay(f"{at}:DELay:USER{n}", self._source, key, n)),
+            *switch_setting(f"{at}:READ:BACK", lambda: now().reads_back, change("reads_back")),
+            *switch_setting(f"{at}:HIGH:CAPacitance", lambda: now().high_capacitance, change("high_capacitance")),
+            *setting(f"{at}:PROTection[:LEVel]", _PROTECTION, lambda: now().protection, change("protection")),
+            Command(f"{at}:PROTection[:LEVel]:TRIPped?", lambda: show_bool(self._is_protecting(key))),
+            *setting(f":OUTPut#:{function.header}:SMODe", _OFF_STATE, lambda: now().off_state, change("off_state")),
+            Command(
+                f":SOURce#:LIST:{function.header}",
+                lambda *levels: self._change_source(key, values=levels),
+                values,
+                optional=LIST_MESSAGE - 1,
             ),
-            *switch_setting(
-                f"{source}:RANGe:AUTO", lambda: self._settings.chooses_voltage_range, self._set_voltage_auto
+            Command(f":SOURce#:LIST:{function.header}?", lambda: ",".join(map(show_real, self._listed(key)))),
+            Command(
+                f":SOURce#:LIST:{function.header}:APPend",
+                lambda *levels: self._append(key, levels),
+                values,
+                optional=LIST_MESSAGE - 1,
+            ),
+            Command(f":SOURce#:LIST:{function.header}:POINts?", lambda: str(len(now().values))),
+            *self._sweep_commands(function),
+        )
+
+    def _sweep_commands(self, function: _Function) -> tuple[Command, ...]:
+        key, at = function.key, f":SOURce#:SWEep:{function.header}"
+        passes = Integer(low=1, high=1_000_000)
+        ends = (_SWEPT_DELAY, passes, _RANGE_KIND, Boolean(), Boolean(), BUFFER)
+        return (
+            Command(
+                f"{at}:LINear",
+                lambda start, stop, points, *rest: self._plan(key, np.linspace(start, stop, points), *rest),
+                (function.level, function.level, _POINTS, *ends),
+                optional=len(ends),
+            ),
+            Command(
+                f"{at}:LINear:STEP",
+                lambda start, stop, step, *rest: self._plan(key, _stepped(start, stop, step), *rest),
+                (function.level, function.level, function.level, *ends),
+                optional=len(ends),
+            ),
+            Command(
+                f"{at}:LOG",
+                lambda start, stop, points, *rest: self._plan(key, _spaced(start, stop, points), *rest),
+                (function.level, function.level, _POINTS, *ends),
+                optional=len(ends),
+            ),
+            Command(
+                f"{at}:LIST",
+                lambda first, delay_s=-1.0, count=1, stops=True, buffer="defbuffer1": self._plan(
+                    key, np.array(self._listed(key)[first - 1 :]), delay_s, count, "AUTO", stops, False, buffer
+                ),
+                (Integer(low=1, high=LIST_LENGTH), _SWEPT_DELAY, passes, Boolean(), BUFFER),
+                optional=4,
             ),
         )
 
-    def _limit(self) -> tuple[Command, ...]:
-        limit = ":SOURce#:VOLTage:ILIMit"
-        return (
-            *real_setting(
-                f"{limit}[:LEVel]", _LIMIT, lambda: self._settings.limit_a, lambda v: self._change(limit_a=v)
-            ),
-            Command(f"{limit}[:LEVel]:TRIPped?", lambda: show_bool(self._is_limited())),
-        )
+    def _sense_commands(self, key: str) -> tuple[Command, ...]:
+        header, span = _SPANS[key]
+        at = f"[:SENSe#]:{header}"
 
-    def _outputs(self) -> tuple[Command, ...]:
+        def change(name: str) -> Callable[[Any], None]:
+            return lambda value: self._change_sense(key, **{name: value})
+
+        def now() -> _Sense:
+            return self._sense[key]
+
         return (
-            *switch_setting(":OUTPut#[:STATe]", lambda: self._settings.output, self._set_output),
+            *real_setting(f"{at}:RANGe[:UPPer]", span, lambda: now().span, lambda v: self._set_sense_span(key, v)),
+            *switch_setting(f"{at}:RANGe:AUTO", lambda: now().chooses_span, change("chooses_span")),
+            *real_setting(f"{at}:NPLCycles", _NPLC, lambda: now().nplc, change("nplc")),
+            *switch_setting(f"{at}:RSENse", lambda: now().four_wire, change("four_wire")),
+            *switch_setting(f"{at}:AZERo[:STATe]", lambda: now().auto_zero, change("auto_zero")),
+            *switch_setting(f"{at}:AVERage[:STATe]", lambda: now().averages, change("averages")),
             *setting(
-                ":OUTPut#:VOLTage:SMODe",
-                _OFF_STATE,
-                lambda: self._settings.off_state,
-                lambda v: self._change(off_state=v),
+                f"{at}:AVERage:COUNt",
+                Integer(low=1, high=100),
+                lambda: str(now().average_count),
+                change("average_count"),
             ),
+            *setting(
+                f"{at}:AVERage:TCONtrol",
+                Choice(("REPeat", "MOVing")),
+                lambda: now().average_kind,
+                change("average_kind"),
+            ),
+            *switch_setting(f"{at}:OCOMpensated", lambda: now().offset_compensated, change("offset_compensated")),
+            *setting(f"{at}:UNIT", Choice(("AMP", "VOLT", "OHM", "WATT")), lambda: now().unit, change("unit")),
+            *(command for n in _USERS for command in self._user_delay(f"{at}:DELay:USER{n}", self._sense, key, n)),
         )
 
-    def _sense(self) -> tuple[Command, ...]:
-        sense = "[:SENSe#]:CURRent[:DC]"
+    def _user_delay(self, pattern: str, group: dict[str, Any], key: str, number: int) -> tuple[Command, ...]:
+        # Which dictionary, not which object: *RST puts new ones in their place.
+        is_source = group is self._source
+
+        def all_s() -> tuple[float, ...]:
+            return self._source[key].users_s if is_source else self._sense[key].users_s
+
+        def change(delay_s: float) -> None:
+            users_s = (*all_s()[: number - 1], delay_s, *all_s()[number:])
+            (self._change_source if is_source else self._change_sense)(key, users_s=users_s)
+
+        return real_setting(pattern, _DELAY, lambda: all_s()[number - 1], change)
+
+    def _general_commands(self) -> tuple[Command, ...]:
         return (
-            *setting("[:SENSe#]:FUNCtion[:ON]", _CURRENT, lambda: '"CURR:DC"', lambda _: None),
-            *real_setting(
-                f"{sense}:RANGe[:UPPer]", _RANGE, lambda: self._settings.current_range_a, self._set_current_range
+            *setting(
+                ":SOURce#:FUNCtion[:MODE]",
+                Choice(("VOLTage", "CURRent")),
+                lambda: self._general.source,
+                self._set_source,
             ),
-            *switch_setting(
-                f"{sense}:RANGe:AUTO",
-                lambda: self._settings.chooses_current_range,
-                lambda v: self._change(chooses_current_range=v),
+            *setting("[:SENSe#]:FUNCtion[:ON]", _SENSED, self._sensed, self._set_sense),
+            *setting(
+                "[:SENSe#]:COUNt", _COUNT, lambda: str(self._general.count), lambda v: self._change_general(count=v)
             ),
-            *real_setting(f"{sense}:NPLCycles", _NPLC, lambda: self._settings.nplc, lambda v: self._change(nplc=v)),
-            *switch_setting(f"{sense}:RSENse", lambda: self._settings.four_wire, lambda v: self._change(four_wire=v)),
-            *setting("[:SENSe#]:COUNt", _COUNT, lambda: str(self._settings.count), lambda v: self._change(count=v)),
+            Command("[:SENSe#]:AZERo:ONCE", lambda: None),
+            *switch_setting(":OUTPut#[:STATe]", lambda: self._general.output, self._set_output),
+            Command(":OUTPut#:INTerlock:TRIPped?", lambda: show_bool(self._terminals.interlock_closed)),
+            *setting(
+                ":ROUTe:TERMinals",
+                Choice(("FRONt", "REAR")),
+                lambda: self._general.terminals,
+                self._set_terminals,
+            ),
         )
 
-    def _readings(self) -> tuple[Command, ...]:
-        accepted = (_BUFFER, _ELEMENT, _ELEMENT, _ELEMENT)
+    def _reading_commands(self) -> tuple[Command, ...]:
+        def taken(key: str | None) -> Callable[..., Reply]:
+            return lambda buffer="defbuffer1", *asked: self._read(key, buffer, asked)
+
         return (
-            Command(":READ?", self._read, accepted, optional=len(accepted)),
-            Command(":MEASure:CURRent[:DC]?", self._read, accepted, optional=len(accepted)),
-            *setting("*LANG", Choice(("SCPI",)), lambda: "SCPI", lambda _: None),
+            Command(":READ?", taken(None), ASKED, optional=len(ASKED)),
+            Command(":MEASure?", taken(None), ASKED, optional=len(ASKED)),
+            *(
+                Command(f":MEASure:{header}?", taken(key), ASKED, optional=len(ASKED))
+                for key, (header, _) in _SPANS.items()
+            ),
         )
 
-    def _change(self, **changes: object) -> None:
-        self._settings = replace(self._settings, **changes)
+    def _trigger_commands(self) -> tuple[Command, ...]:
+        count = Integer(low=1, high=_MOST_SWEPT)
+        return (
+            Command(":INITiate[:IMMediate]", self._initiate),
+            Command(":ABORt", lambda: None),
+            Command(":TRIGger:STATe?", lambda: "IDLE;IDLE;0" if self._program else "EMPTY;EMPTY;0"),
+            Command(
+                ":TRIGger:LOAD", self._load, (QuotedChoice(("SimpleLoop", "Empty")), count, _DELAY, BUFFER), optional=3
+            ),
+        )
 
-    def _set_level(self, level_v: float) -> None:
-        settings = self._settings
-        if settings.chooses_voltage_range:
-            self._change(level_v=level_v, voltage_range_v=_range_for(level_v, _VOLTAGE_RANGES_V))
+    def _status_commands(self) -> tuple[Command, ...]:
+        found: list[Command] = []
+        for name, registers in (("OPERation", self._operation), ("QUEStionable", self._questionable)):
+            # The 2450 has no transition filters: which events set and clear a bit is mapped instead.
+            found += [c for c in registers.commands(f":STATus:{name}") if "TRansition" not in c.pattern]
+            found += [
+                Command(
+                    f":STATus:{name}:MAP",
+                    lambda bit, rise, fall=0, name=name: self._maps.update({(name, bit): (rise, fall)}),
+                    (Integer(low=0, high=14), _EVENT, _EVENT),
+                    optional=1,
+                ),
+                Command(
+                    f":STATus:{name}:MAP?",
+                    lambda bit, name=name: "{},{}".format(*self._maps.get((name, bit), (0, 0))),
+                    (Integer(low=0, high=14),),
+                ),
+            ]
+        return (*found, Command(":STATus:PRESet", self._preset_status), Command(":STATus:CLEar", self._clear_status))
+
+    def _system_commands(self, status: Status) -> tuple[Command, ...]:
+        severity = Choice(("ALL", "ERRor", "WARNing", "INFormation"))
+        return (
+            *setting(
+                "*LANG", Choice(("SCPI", "TSP", "SCPI2400")), lambda: "SCPI", lambda _: None
+            ),  # from the next power-on
+            Command("SYSTem:CLEar", status.clear_errors),
+            Command("SYSTem:ERRor:CODE[:NEXT]?", lambda: str(status.next_error().code)),
+            Command("SYSTem:EVENtlog:NEXT?", lambda _=None: self._error_reply(status.next_error()), (severity,), 1),
+            Command("SYSTem:EVENtlog:COUNt?", lambda _=None: str(status.error_count), (severity,), 1),
+            Command("SYSTem:LFRequency?", lambda: f"{LINE_FREQUENCY_HZ:.0f}"),
+            Command("SYSTem:BEEPer[:IMMediate]", lambda *_: None, (_PITCH, _DURATION)),
+            Command("SYSTem:ACCess?", lambda: "FULL"),
+            Command("SYSTem:LOCal", lambda: None),
+            Command("SYSTem:REMote", lambda: None),
+            Command("SYSTem:RWLock", lambda: None),
+            *setting("DISPlay:SCReen", _SCREEN, lambda: "HOME", lambda _: None),
+            *setting("DISPlay:LIGHt:STATe", _LIGHT, lambda: "ON100", lambda _: None),
+            Command("DISPlay:CLEar", lambda: self._texts.__setitem__(slice(None), ["", ""])),
+            *(
+                Command(f"DISPlay:USER{line}:TEXT[:DATA]", lambda text, n=line: self._write(n, text), (_Text(),))
+                for line in (1, 2)
+            ),
+        )
+
+    def _change_source(self, key: str, **changes: Any) -> None:
+        self._source[key] = replace(self._source[key], **changes)
+
+    def _change_sense(self, key: str, **changes: Any) -> None:
+        self._sense[key] = replace(self._sense[key], **changes)
+
+    def _change_general(self, **changes: Any) -> None:
+        self._general = replace(self._general, **changes)
+
+    def _set_level(self, key: str, level: float) -> None:
+        now = self._source[key]
+        if self._general.output and key == "VOLT":
+            self._check_interlock(level)
+        if now.chooses_span:
+            self._change_source(key, level=level, span=range_for(level, _RANGES[key]))
             return
-        if abs(level_v) > settings.voltage_range_v * _OVER_RANGE:
-            raise ScpiError(-222, f"{level_v:g} V does not fit the {settings.voltage_range_v:g} V range")
-        self._change(level_v=level_v)
+        if abs(level) > now.span * OVER_RANGE:
+            raise ScpiError(-222, f"{level:g} does not fit the range of {now.span:g}")
+        self._change_source(key, level=level)
 
-    def _set_voltage_range(self, largest_v: float) -> None:
-        chosen_v = _range_for(largest_v, _VOLTAGE_RANGES_V)
-        if abs(self._settings.level_v) > chosen_v * _OVER_RANGE:
-            raise ScpiError(-221, f"the level, {self._settings.level_v:g} V, does not fit the {chosen_v:g} V range")
-        self._change(voltage_range_v=chosen_v, chooses_voltage_range=False)
+    def _set_span(self, key: str, largest: float) -> None:
+        chosen, level = range_for(largest, _RANGES[key]), self._source[key].level
+        if abs(level) > chosen * OVER_RANGE:
+            raise ScpiError(-221, f"the level, {level:g}, does not fit the range of {chosen:g}")
+        self._change_source(key, span=chosen, chooses_span=False)
 
-    def _set_voltage_auto(self, is_on: bool) -> None:
-        fitting_v = _range_for(self._settings.level_v, _VOLTAGE_RANGES_V)
-        self._change(
-            chooses_voltage_range=is_on, voltage_range_v=fitting_v if is_on else self._settings.voltage_range_v
-        )
+    def _set_auto(self, key: str, is_on: bool) -> None:
+        now = self._source[key]
+        span = range_for(now.level, _RANGES[key]) if is_on else now.span
+        self._change_source(key, chooses_span=is_on, span=span)
 
-    def _set_current_range(self, largest_a: float) -> None:
-        self._change(current_range_a=_range_for(largest_a, _CURRENT_RANGES_A), chooses_current_range=False)
+    def _set_delay(self, key: str, delay_s: float) -> None:
+        self._change_source(key, delay_s=delay_s, chooses_delay=False)
+
+    def _set_sense_span(self, key: str, largest: float) -> None:
+        self._change_sense(key, span=range_for(largest, _RANGES[key]), chooses_span=False)
+
+    def _set_source(self, key: str) -> None:
+        if key != self._general.source:
+            self._set_output(False)
+            self._change_general(source=key)
+
+    def _sensed(self) -> str:
+        return {"CURR": '"CURR:DC"', "VOLT": '"VOLT:DC"', "RES": '"RES"'}[self._general.sense]
+
+    def _set_sense(self, name: str) -> None:
+        self._change_general(sense=name.removesuffix(":DC"))
+
+    def _set_terminals(self, terminals: str) -> None:
+        if terminals != self._general.terminals:
+            self._set_output(False)
+            self._change_general(terminals=terminals)
 
     def _set_output(self, is_on: bool) -> None:
-        self._change(output=is_on)
-        self._wiring.set_live(f"{MODEL} {self._serial}", is_on)
+        if is_on and self._general.source == "VOLT":
+            self._check_interlock(self._source["VOLT"].level)
+        self._change_general(output=is_on)
+        self._terminals.set_live(is_on)
 
-    def _wanted_current_a(self) -> float:
-        """Return the current without compliance."""
-        if not self._settings.output:
-            return 0.0
-        conductance_s = math.fsum(self._sample.conductance_s(device) for device in self._wiring.measured_devices())
-        return self._settings.level_v * conductance_s
+    def _check_interlock(self, level_v: float) -> None:
+        if not self._terminals.interlock_closed and abs(level_v) > INTERLOCK_V:
+            raise ScpiError(-221, f"the interlock is open: {level_v:g} V is above {INTERLOCK_V:g} V")
 
-    def _is_limited(self) -> bool:
-        return abs(self._wanted_current_a()) > self._settings.limit_a
+    def _append(self, key: str, levels: tuple[float, ...]) -> None:
+        values = (*self._source[key].values, *levels)
+        if len(values) > LIST_LENGTH:
+            raise ScpiError(-223, f"a list holds {LIST_LENGTH} values")
+        self._change_source(key, values=values)
 
-    def _read(self, _buffer: str = "", *elements: str) -> str:
-        """Measure `count` times and answer with the last reading, as the instrument does."""
-        settings = self._settings
-        limit_a = settings.limit_a
-        current_a = min(max(self._wanted_current_a(), -limit_a), limit_a)
-        if settings.chooses_current_range:
-            self._change(current_range_a=_range_for(current_a, _CURRENT_RANGES_A))
-            settings = self._settings
-        self._sample.clock.advance(settings.count * settings.nplc / _LINE_FREQUENCY_HZ)
-        noise_a = NOISE_OF_RANGE * settings.current_range_a / math.sqrt(settings.nplc)
-        reading_a = current_a + noise_a * float(self._noise.standard_normal(settings.count)[-1])
-        if abs(reading_a) > settings.current_range_a * _OVER_RANGE:
-            reading_a = math.copysign(9.9e37, reading_a)  # SCPI's overflow
-        shown = {"SOUR": settings.level_v, "READ": reading_a, "REL": self._sample.clock.now_s}
-        return ",".join(show_real(shown[element]) for element in elements or ("READ",))
+    def _listed(self, key: str) -> tuple[float, ...]:
+        values = self._source[key].values
+        if not values:
+            raise ScpiError(-230, "there is no list")
+        return values
+
+    def _write(self, line: int, text: str) -> None:
+        self._texts[line - 1] = text
+
+    # ---- measuring
+
+    def _stage(self, *, is_on: bool, delay_s: float) -> Stage:
+        general, source, sense = self._general, self._source[self._general.source], self._sense[self._general.sense]
+        limit = source.limit
+        if general.source == "CURR":
+            limit = min(limit, self._most_v())
+        return Stage(
+            function=general.source,
+            limit=limit,
+            is_on=is_on,
+            is_wired=general.terminals == "FRON",
+            voltage=self._meter("VOLT", sense.nplc),
+            current=self._meter("CURR", sense.nplc),
+            top_ohm=(_OHM_RANGES[-1] if sense.chooses_span else sense.span) * OVER_RANGE,
+            seconds_each=delay_s + sense.nplc / LINE_FREQUENCY_HZ * (sense.average_count if sense.averages else 1),
+        )
+
+    def _meter(self, key: Literal["VOLT", "CURR"], nplc: float) -> Meter:
+        if key == self._general.source:
+            span = None if self._source[key].chooses_span else self._source[key].span
+        else:
+            # Only the function that is measured is held on its range.
+            is_held = key == self._general.sense and not self._sense[key].chooses_span
+            span = self._sense[key].span if is_held else None
+        return Meter(ranges=_RANGES[key], span=span, nplc=nplc, noise_of_range=NOISE_OF_RANGE)
+
+    def _most_v(self) -> float:
+        """Return the voltage that the overvoltage protection and an open interlock leave to the output."""
+        chosen = self._source[self._general.source].protection.removeprefix("PROT")
+        protection_v = math.inf if chosen == "NONE" else float(chosen)
+        return protection_v if self._terminals.interlock_closed else min(protection_v, INTERLOCK_V)
+
+    def _is_protecting(self, key: str) -> bool:
+        source = self._source[key]
+        wanted_v = source.level if key == "VOLT" else source.limit
+        return key == self._general.source and self._general.output and abs(wanted_v) > self._most_v()
+
+    def _is_limited(self, key: str) -> bool:
+        general = self._general
+        if key != general.source or not general.output:
+            return False
+        return self._terminals.is_limited(self._stage(is_on=True, delay_s=0.0), self._source[key].level)
+
+    def _take(self, stage: Stage, levels: NDArray[np.float64]) -> NDArray[np.void]:
+        """Measure at these levels and return what a buffer keeps of it."""
+        general, source = self._general, self._source[self._general.source]
+        if general.source == "VOLT":
+            levels = np.clip(levels, -self._most_v(), self._most_v())
+        taken = self._terminals.measure(stage, levels)
+        names = {"VOLT": "voltage_v", "CURR": "current_a", "RES": "resistance_ohm"}
+        kept = np.zeros(len(taken), KEPT)
+        kept["reading"] = taken[names[general.sense]]
+        kept["source"] = taken[names[general.source]] if source.reads_back and stage.is_on else taken["source"]
+        kept["time_s"] = taken["time_s"]
+        kept["status"] = FRONT if general.terminals == "FRON" else 0
+        always = (SOURCE_ON if stage.is_on else 0) | (SOURCE_READ_BACK if source.reads_back else 0)
+        four_wire = SOURCE_FOUR_WIRE if self._sense[general.sense].four_wire else 0
+        kept["source_status"] = np.where(taken["is_limited"], SOURCE_LIMITED, 0) | always | four_wire
+        kept["unit"], kept["source_unit"] = _UNITS[general.sense], _UNITS[general.source]
+        self._follow_range(kept)
+        return kept
+
+    def _follow_range(self, kept: NDArray[np.void]) -> None:
+        key = self._general.sense
+        value = float(kept["reading"][-1])
+        if self._sense[key].chooses_span and abs(value) < OVERFLOW:
+            self._change_sense(key, span=range_for(value, _RANGES[key]))
+
+    def _measure(self, buffer: str) -> None:
+        """Take `SENSe:COUNt` readings at the present level."""
+        found = self._traces.buffer(buffer)
+        level = self._source[self._general.source].level
+        stage = self._stage(is_on=self._general.output, delay_s=0.0)
+        found.add(self._take(stage, np.full(self._general.count, level)))
+
+    def _read(self, key: str | None, buffer: str, asked: Sequence[str]) -> Reply:
+        if key is not None:
+            self._change_general(sense=key)
+        self._measure(buffer)
+        return self._traces.last(buffer, asked)
+
+    # ---- trigger model
+
+    def _plan(
+        self,
+        key: str,
+        levels: NDArray[np.float64],
+        delay_s: float = -1.0,
+        passes: int = 1,
+        _span: str = "AUTO",
+        stops_at_limit: bool = True,
+        is_dual: bool = False,
+        buffer: str = "defbuffer1",
+    ) -> None:
+        self._traces.buffer(buffer)
+        swept = np.concatenate((levels, levels[::-1])) if is_dual else levels
+        if not 1 <= len(swept) * passes <= _MOST_SWEPT:
+            raise ScpiError(-223, f"a sweep has 1 to {_MOST_SWEPT} points")
+        if key != self._general.source:
+            raise ScpiError(-221, "the sweep is of another source function")
+        self._program = _Program(
+            levels=swept,
+            count=passes,
+            delay_s=max(delay_s, 0.0),
+            stops_at_limit=stops_at_limit,
+            buffer=buffer,
+        )
+
+    def _load(self, name: str, count: int = 1, delay_s: float = 0.0, buffer: str = "defbuffer1") -> None:
+        self._traces.buffer(buffer)
+        loop = _Program(levels=None, count=count, delay_s=delay_s, stops_at_limit=False, buffer=buffer)
+        self._program = loop if name == "SIMPLELOOP" else None
+
+    def _initiate(self) -> None:
+        program = self._program
+        if program is None:
+            raise ScpiError(-200, "there is no trigger model: load one or set up a sweep")
+        found = self._traces.buffer(program.buffer)
+        if program.levels is None:
+            level = self._source[self._general.source].level
+            levels, is_on = np.full(program.count, level), self._general.output
+        else:
+            levels, is_on = np.tile(program.levels, program.count), True
+            if self._general.source == "VOLT":
+                self._check_interlock(float(np.max(np.abs(levels))))
+        self._post(_STARTED)
+        found.clear()
+        taken = self._take(self._stage(is_on=is_on, delay_s=program.delay_s), levels)
+        if program.stops_at_limit and (limited := np.flatnonzero(taken["source_status"] & SOURCE_LIMITED)).size:
+            taken = taken[: limited[0] + 1]
+        found.add(taken)
+        if program.levels is not None:
+            self._set_output(False)
+        self._post(_ENDED)
+
+    # ---- status
+
+    def _post(self, event: int) -> None:
+        """Set and clear the status bits that an event is mapped to."""
+        for (name, bit), (rise, fall) in self._maps.items():
+            registers = self._operation if name == "OPERation" else self._questionable
+            if rise == event:
+                registers.set_condition(registers.condition | 1 << bit)
+            if fall == event:
+                registers.set_condition(registers.condition & ~(1 << bit))
+
+    def _summary_bits(self) -> int:
+        operation = _OPER_SUMMARY if self._operation.has_summary else 0
+        return operation | (_QUES_SUMMARY if self._questionable.has_summary else 0)
+
+    def _preset_status(self) -> None:
+        self._operation.preset()
+        self._questionable.preset()
+        self._maps.clear()
+
+    def _clear_status(self) -> None:
+        self._operation.clear()
+        self._questionable.clear()
 
     def _error_reply(self, error: ScpiError) -> str:
         if error.code == 0:
             return '0,"No error;0;0 0"'
         text = error.text.replace('"', "'")
-        return f'{error.code},"{text};1;{self._sample.clock.now_s:.3f}"'
+        return f'{error.code},"{text};1;{self._terminals.now_s:.3f}"'
 
 
-def _range_for(value: float, ranges: tuple[float, ...]) -> float:
-    return next((span for span in ranges if abs(value) <= span * _OVER_RANGE), ranges[-1])
+def _stepped(start: float, stop: float, step: float) -> NDArray[np.float64]:
+    if step == 0 or not 0 <= (stop - start) / step < _MOST_SWEPT:
+        raise ScpiError(-222, "the steps do not lead from start to stop")
+    return start + step * np.arange(int((stop - start) / step + 1e-9) + 1)
+
+
+def _spaced(start: float, stop: float, points: int) -> NDArray[np.float64]:
+    if start * stop <= 0:
+        raise ScpiError(-222, "a logarithmic sweep does not pass zero")
+    return np.geomspace(start, stop, points).astype(np.float64)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A line of text between quotes."""
+
+    def parse(self, raw: Raw) -> str:
+        if not isinstance(raw, Quoted):
+            raise ScpiError(-104, "expected a string between quotes")
+        return raw.text
+
+
+_EVENT: Final = Integer(low=0, high=65535)
+_PITCH: Final = Real(unit="HZ", low=20.0, high=8000.0, default=1000.0)
+_DURATION: Final = Real(unit="S", low=0.001, high=100.0, default=0.1)
+_LIGHT: Final = Choice(("ON100", "ON75", "ON50", "ON25", "OFF", "BLACkout"))
+_SCREEN: Final = Choice(("HOME", "HOME_LARGe_reading", "READing_table", "GRAPh", "HISTogram", "PLOT_SWIPE", "SOURce"))
+_PROTECTION: Final[Parameter] = Choice(
+    ("PROT2", "PROT5", "PROT10", "PROT20", "PROT40", "PROT60", "PROT80", "PROT100", "PROT120", "PROT140", "PROT160",
+     "PROT180", "NONE")
+)  # fmt: skip
