@@ -125,6 +125,7 @@ class BenchServer:
             timeout_s = self._listening.send_timeout_s
             self._serial[address] = PseudoTerminal(port, address, send_timeout_s=timeout_s)
         host = self._listening.hosts[0]
+        host = f"[{host}]" if ":" in host else host
         return Addresses(
             bench_address=address,
             socket=f"TCPIP0::{host}::{number}::SOCKET",

@@ -39,12 +39,17 @@ def hosts_to_bind(bind: str | None, *, is_open_known: bool) -> tuple[str, ...]:
         address = ipaddress.ip_address(bind)
     except ValueError as error:
         raise BindError(f"{bind!r} is not a numeric address such as 127.0.0.1 or ::1") from error
-    if not address.is_loopback and not is_open_known:
+    if not is_loopback(bind) and not is_open_known:
         raise BindError(
             f"{bind} is not loopback: everybody who reaches it could drive this bench, there is no password. "
             "Add --i-know-this-is-open if that is meant"
         )
     return (str(address),)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this computer reaches a numeric address."""
+    return ipaddress.ip_address(host).is_loopback
 
 
 def listen(hosts: Sequence[str], port: int) -> tuple[socket.socket, ...]:
