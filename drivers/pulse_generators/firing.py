@@ -1,0 +1,51 @@
+"""The rule of the pulse: see that the generator is as it was left, fire once, see that it stayed so."""
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+from drivers import scpi
+from drivers.errors import InstrumentError, SettingsChanged
+from drivers.instrument import Session
+from drivers.link import TIMEOUT_S
+
+
+def fire_once(session: Session, trigger: str, *, words: Mapping[str, str], duration_s: float) -> None:
+    """Verify, trigger, wait for the end and verify again. Moves walls.
+
+    Args:
+        session: the generator, set up and remembered.
+        trigger: the command that fires.
+        words: queries whose answers are words, and the answers that there must be.
+        duration_s: what the pulses themselves take, seconds.
+
+    Raises:
+        SettingsChanged: before anything was fired, if a setting is not as it was left.
+        InstrumentError: if that shows after the trigger: how many pulses went out is then unknown.
+    """
+    verify(session, words)
+    session.command(trigger)
+    session.ask("*OPC?", scpi.parse_boolean, timeout_s=TIMEOUT_S + duration_s)
+    session.check_errors("firing")
+    try:
+        verify(session, words)
+    except SettingsChanged as error:
+        outcome_unknown(session, error)
+
+
+def verify(session: Session, words: Mapping[str, str]) -> None:
+    """See that numbers and words are as they were left; raise `SettingsChanged` if not."""
+    session.verify()
+    for query, word in words.items():
+        found = session.ask(query, str)
+        if found != word:
+            raise SettingsChanged(
+                f"{session.name} answers {found} to {query} where {word} was set: a reset, or another client; "
+                "set it up again"
+            )
+
+
+def outcome_unknown(session: Session, error: SettingsChanged) -> NoReturn:
+    """Raise what a change that shows only after the trigger means."""
+    raise InstrumentError(
+        f"{session.name} changed while it fired; how many pulses went out is unknown, read the devices anew: {error}"
+    ) from error
