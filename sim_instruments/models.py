@@ -5,8 +5,17 @@ from typing import Final
 
 from sim_instruments.bus import BusDevice
 from sim_instruments.instrument import Instrument
-from sim_instruments.instruments import dwa, keithley_2450, keithley_7001, keysight_81160a, keysight_b2900
+from sim_instruments.instruments import (
+    dwa,
+    keithley_707b,
+    keithley_2450,
+    keithley_2600b,
+    keithley_7001,
+    keysight_81160a,
+    keysight_b2900,
+)
 from sim_instruments.place import Place
+from sim_instruments.tsp.exchange import TspInstrument
 
 TWINS: Final[dict[str, Callable[[Place], BusDevice]]] = {
     keysight_81160a.MODEL: lambda place: Instrument(keysight_81160a.Keysight81160A(place)),
@@ -16,6 +25,8 @@ TWINS: Final[dict[str, Callable[[Place], BusDevice]]] = {
         model: lambda place, model=model: Instrument(keysight_b2900.KeysightB2900(place, model))
         for model in keysight_b2900.CHANNELS
     },
+    **keithley_2600b.TWINS,
+    keithley_707b.MODEL: lambda place: TspInstrument(keithley_707b.Keithley707B(place)),
     dwa.MODEL: lambda place: Instrument(dwa.Dwa(place)),
 }
 """What builds each model."""
