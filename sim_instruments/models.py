@@ -8,6 +8,7 @@ from sim_instruments.instrument import Instrument
 from sim_instruments.instruments import (
     dwa,
     keithley_707b,
+    keithley_2400,
     keithley_2450,
     keithley_2600b,
     keithley_7001,
@@ -19,6 +20,7 @@ from sim_instruments.tsp.exchange import TspInstrument
 
 TWINS: Final[dict[str, Callable[[Place], BusDevice]]] = {
     keysight_81160a.MODEL: lambda place: Instrument(keysight_81160a.Keysight81160A(place)),
+    keithley_2400.MODEL: lambda place: Instrument(keithley_2400.Keithley2400(place)),
     keithley_2450.MODEL: lambda place: Instrument(keithley_2450.Keithley2450(place)),
     keithley_7001.MODEL: lambda place: Instrument(keithley_7001.Keithley7001(place)),
     **{
