@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help train test third-party lint slow cifar pictures clean
+.PHONY: help train test contract third-party lint slow cifar pictures clean
 
 help:           ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -15,6 +15,9 @@ train: $(INSTALLED)  ## Train ResNet-18 on the simulated bench, embedded data, a
 
 test: $(INSTALLED)   ## Run the tests
 	$(BIN)/python -m pytest
+
+contract: $(INSTALLED)  ## Run every driver against its twin on every transport and print the table
+	$(BIN)/python -m pytest tests/contract/test_every_driver.py
 
 third-party: $(INSTALLED)  ## Install PyMeasure and QCoDeS and run their drivers against the twins
 	$(BIN)/python -m pip install --quiet --editable '.[third-party]'

@@ -113,6 +113,9 @@ class Keithley2450:
 
     def sweep(self, levels_v: NDArray[np.float64], *, compliance_a: float) -> Readings:
         """Step through these levels with the output on and measure at each; the output is on during the sweep only."""
+        self._compliance.check(compliance_a)
+        for level_v in levels_v:
+            self._voltage.check(float(level_v))
         readings: list[Reading] = []
         try:
             for level_v in levels_v:
