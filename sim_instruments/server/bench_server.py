@@ -34,6 +34,8 @@ class Listening:
     """Connections at a time, of all clients together; a HiSLIP client has two."""
     send_timeout_s: float = 10.0
     """A client that takes nothing of its reply for so long is dropped."""
+    patience_s: float = 10.0
+    """A HiSLIP client that does not introduce itself within so long is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class BenchServer:
 
     def _open(self, instruments: Mapping[str, BusDevice]) -> tuple[Addresses, ...]:
         ports = {f"hislip{index}": Port(device, self.turn) for index, device in enumerate(instruments.values())}
-        hislip = HislipServer(ports)
+        hislip = HislipServer(ports, patience_s=self._listening.patience_s)
         hislip_port = self._listen(
             self._listening.hislip_port, Service(name="HiSLIP", serve=hislip.serve, refuse=hislip.refuse)
         )

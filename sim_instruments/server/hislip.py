@@ -26,6 +26,8 @@ _PROTOCOL_VERSION: Final = 0x0100
 _VENDOR: Final = int.from_bytes(b"DW", "big")
 _LONGEST_SUB_ADDRESS: Final = 256
 _HIGHEST_SESSION: Final = 0xFFFF
+_FAREWELL_S: Final = 0.2
+_FAREWELL_READS: Final = 16
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -60,9 +62,7 @@ class HislipServer:
         except Ended:
             pass
         except FatalError as error:
-            _LOG.info("gave up a client: %s", error.words)
-            with contextlib.suppress(OSError):
-                send(connection, Kind.FATAL_ERROR, error.code, payload=error.words.encode("ascii", "replace"))
+            _part(connection, error)
 
     def refuse(self, connection: socket.socket) -> None:
         """Tell a client that there are too many."""
@@ -79,6 +79,8 @@ class HislipServer:
             send(connection, Kind.INITIALIZE_RESPONSE, parameter=version << 16 | session.number)
             self._await(connection, "the asynchronous channel did not come", session)
             session.serve_sync()
+        except FatalError as error:
+            _part(connection, error)
         finally:
             with self._adding:
                 del self._sessions[session.number]
@@ -95,6 +97,8 @@ class HislipServer:
         try:
             send(connection, Kind.ASYNC_INITIALIZE_RESPONSE, parameter=_VENDOR)
             session.serve_async()
+        except FatalError as error:
+            _part(connection, error)
         finally:
             session.end()
 
@@ -115,3 +119,16 @@ class HislipServer:
         poll.register(connection, select.POLLIN)
         if not poll.poll(self._patience_s * 1000) and not (session and session.has_both_channels):
             raise FatalError(Fatal.BAD_INITIALIZATION, words)
+
+
+def _part(connection: socket.socket, error: FatalError) -> None:
+    """Tell a client why it is given up."""
+    _LOG.info("gave up a client: %s", error.words)
+    with contextlib.suppress(OSError):
+        send(connection, Kind.FATAL_ERROR, error.code, payload=error.words.encode("ascii", "replace"))
+        connection.shutdown(socket.SHUT_WR)
+        # What is closed with unread bytes is reset, and the reset overtakes the message: read some of them first.
+        connection.settimeout(_FAREWELL_S)
+        for _ in range(_FAREWELL_READS):
+            if not connection.recv(1 << 16):
+                break
