@@ -78,7 +78,18 @@ class SourceMeterEntry(BaseModel):
     model_config = STRICT
 
     name: Name
-    model: Literal["keithley-2450", "keysight-b2901a", "keysight-b2902a"]
+    model: Literal[
+        "keithley-2400",
+        "keithley-2450",
+        "keithley-2601b",
+        "keithley-2602b",
+        "keithley-2611b",
+        "keithley-2612b",
+        "keithley-2635b",
+        "keithley-2636b",
+        "keysight-b2901a",
+        "keysight-b2902a",
+    ]
     address: Address
     channel: Annotated[StrictInt, Field(ge=1, le=2)] = 1
     """Which channel of a two-channel model leads to the devices; A is 1."""
@@ -92,7 +103,7 @@ class SwitchEntry(BaseModel):
     model_config = STRICT
 
     name: Name
-    model: Literal["keithley-7001"]
+    model: Literal["keithley-7001", "keithley-707b"]
     address: Address
     expect_serial: Serial = None
 

@@ -5,17 +5,20 @@ from typing import Any, Final
 from drivers.arrays import dwa
 from drivers.model import Model
 from drivers.pulse_generators import keysight_81160a
-from drivers.smus import keithley_2450, keysight_b2900
-from drivers.switches import keithley_7001
+from drivers.smus import keithley_2400, keithley_2450, keithley_2600b, keysight_b2900
+from drivers.switches import keithley_707b, keithley_7001
 
 MODELS: Final[dict[str, Model[Any]]] = {
     model.key: model
     for model in (
         keysight_81160a.MODEL,
+        keithley_2400.MODEL,
         keithley_2450.MODEL,
         keysight_b2900.B2901A,
         keysight_b2900.B2902A,
+        *keithley_2600b.MODELS,
         keithley_7001.MODEL,
+        keithley_707b.MODEL,
         dwa.MODEL,
     )
 }

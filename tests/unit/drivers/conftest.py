@@ -70,8 +70,8 @@ class FakeInstrument:
             return
         if match := re.fullmatch(r"\*ESE (\d+)", text):
             self.ese = int(match[1])
-        answers = [self.answer(query) for query in text.split(";:")]
-        reply = answers[0] if len(answers) == 1 else ";".join(str(answer) for answer in answers)
+        answers = [answer for part in text.split(";:") if (answer := self.answer(part)) is not None]
+        reply = (";".join(map(str, answers)) if len(answers) > 1 else answers[0]) if answers else None
         if isinstance(reply, str):
             reply = reply.encode() + b"\n"
         if isinstance(reply, bytes | BaseException):
