@@ -237,10 +237,12 @@ class Session:
             self.output = OutputState.UNKNOWN
         try:
             reply = self._write_then_read()
-            confirmed = self._safe.confirms(reply)
+            if not self._safe.confirms(reply):
+                # The command may have been lost: it is the one command that may be sent again.
+                reply = self._write_then_read()
         except HilError as error:
             raise SafeStateError(f"{self._title} could not be made safe: {error}; cut its power by hand") from error
-        if not confirmed:
+        if not self._safe.confirms(reply):
             raise SafeStateError(f"{self._title} answered {reply!r} after {self._safe.command}: cut its power by hand")
         if has_output:
             self.output = OutputState.OFF

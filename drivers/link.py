@@ -321,22 +321,21 @@ class Link:
             self._locks.pop().release()
 
     def _prove(self, first: str | None) -> None:
-        deadline = Deadline.after(self.timeout_s, self.clock)
-        self._set_timeout(deadline)
+        self._set_timeout(self._soon())
         if not self._is_stream:
             with suppress(VisaIOError, NotImplementedError):
                 # Where the interface has a device clear, it drops what the last connection left in the instrument.
                 self._resource.clear()
         for text in self._opening(first):
-            self._send(self._encoded(text), text, deadline)
+            self._send(self._encoded(text), text, self._soon(), must_be_silent=False)
         if self._is_stream or self.dialect.echo is None or self.dialect.acknowledgement is not None:
-            self._await_silence(deadline)
-        self._expect_identity(deadline)
+            self._await_silence()
+        self._expect_identity()
         if self.dialect.echo is None:
             # The best that can be done without a register to write to: the same answer twice, and silence before.
-            self._expect_identity(deadline)
+            self._expect_identity()
         else:
-            self._prove_by_nonces(self.dialect.echo, deadline)
+            self._prove_by_nonces(self.dialect.echo)
 
     def _opening(self, first: str | None) -> tuple[str, ...]:
         """Return what to send before anything is read.
@@ -348,9 +347,10 @@ class Link:
             return () if first is None else (first,)
         return ("*IDN?",) if first is None else (first, first)
 
-    def _await_silence(self, deadline: Deadline) -> None:
+    def _await_silence(self) -> None:
         """Read and drop what still comes, until nothing has come for a while."""
         silence_s = _SERIAL_SILENCE_S if self._is_serial else _SILENCE_S
+        deadline = Deadline.after(self.timeout_s + silence_s, self.clock)
         dropped = 0
         while dropped <= TEXT_CAP_BYTES and not deadline.expired:
             try:
@@ -363,30 +363,33 @@ class Link:
                 raise
         raise LinkDesync(f"{self.address} does not fall silent: {dropped} bytes came that nobody asked for")
 
-    def _expect_identity(self, deadline: Deadline) -> None:
-        identity = self._ask(self._encoded("*IDN?"), "*IDN?", deadline)
+    def _expect_identity(self) -> None:
+        identity = self._ask(self._encoded("*IDN?"), "*IDN?", self._soon())
         if self._identity is not None and identity != self._identity:
             raise LinkDesync(f"{self.address} was {self._identity!r} and is now {identity!r}: check the cabling")
         if self.dialect.echo is None:
             self._identity = identity
 
-    def _prove_by_nonces(self, echo: Echo, deadline: Deadline) -> None:
-        kept = self._echo(echo, None, deadline)
+    def _prove_by_nonces(self, echo: Echo) -> None:
+        kept = self._echo(echo, None)
         for nonce in secrets.SystemRandom().sample([n for n in echo.values if n != kept], _NONCES):
-            self._echo(echo, nonce, deadline)
-        self._echo(echo, kept, deadline)
+            self._echo(echo, nonce)
+        self._echo(echo, kept)
 
-    def _echo(self, echo: Echo, value: int | None, deadline: Deadline) -> int:
+    def _echo(self, echo: Echo, value: int | None) -> int:
         """Write a register that has no effect on its own, and read it back; None only reads."""
         if value is not None:
             text = echo.write.format(value)
-            self._tell(self._encoded(text), text, deadline)
-        answer = echo.parse(self._ask(self._encoded(echo.query), echo.query, deadline))
+            self._tell(self._encoded(text), text, self._soon())
+        answer = echo.parse(self._ask(self._encoded(echo.query), echo.query, self._soon()))
         if value is not None and answer != value:
             raise LinkDesync(
                 f"{self.address} answered {answer} where {value} was written: replies still belong to other questions"
             )
         return answer
+
+    def _soon(self) -> Deadline:
+        return Deadline.after(self.timeout_s, self.clock)
 
     @contextmanager
     def _exchange(self, shown: str, timeout_s: float) -> Iterator[Deadline]:
@@ -457,11 +460,12 @@ class Link:
         self._note(Direction.IN, line, began_s)
         return line
 
-    def _send(self, message: bytes, shown: str, deadline: Deadline) -> None:
+    def _send(self, message: bytes, shown: str, deadline: Deadline, *, must_be_silent: bool = True) -> None:
         began_s = self.clock.monotonic_s()
         self._set_timeout(deadline)
         if self._tcp is not None:
-            self._tcp.begin(deadline, is_framed=not self._is_stream)
+            # HiSLIP numbers its messages and drops what belongs to none by itself.
+            self._tcp.begin(deadline, must_be_silent=must_be_silent and self._is_stream)
         self.exchanges += 1
         sent = self._resource.write_raw(message)
         self.bytes_out += sent

@@ -49,8 +49,12 @@ class TcpStream:
         setattr(owner, name, stream)
         return stream
 
-    def begin(self, deadline: Deadline, *, is_framed: bool) -> None:
-        """Start an exchange: the line must be open, and silent unless its messages carry numbers of their own.
+    def begin(self, deadline: Deadline, *, must_be_silent: bool) -> None:
+        """Start an exchange: the line must be open.
+
+        Args:
+            deadline: holds until the next exchange.
+            must_be_silent: whether something that has come already belongs to no question.
 
         Raises:
             LinkLost: if the peer has closed the connection: a write would seem to succeed.
@@ -63,7 +67,7 @@ class TcpStream:
         except BlockingIOError:
             pass
         else:
-            if not is_framed:
+            if must_be_silent:
                 raise LinkDesync(f"{len(waiting)} bytes came that nobody asked for: {bytes(waiting[:60])!r}")
         self._await_room()
 
