@@ -112,7 +112,10 @@ class InstrumentLock:
 def _open(folder: Path, key: str) -> int:
     # A digest, because a resource name may hold what a file name may not.
     name = hashlib.sha256(key.encode()).hexdigest()[:32]
-    return os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"no lock file: {error}; name another folder in {FOLDER_VARIABLE}") from error
 
 
 def _trusted(folder: Path) -> Path:

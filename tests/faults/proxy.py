@@ -110,11 +110,8 @@ class Proxy:
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-
-    @property
-    def port(self) -> int:
-        """Return the port that it listens on."""
-        return self._listener.getsockname()[1]
+        self.port: int = self._listener.getsockname()[1]
+        """The port that it listens on."""
 
     @property
     def address(self) -> str:
