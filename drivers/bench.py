@@ -1,7 +1,6 @@
 """A bench: every instrument of a bench file, opened together, made safe together, closed together."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar, final
@@ -9,11 +8,17 @@ from typing import Self, TypeVar, final
 from drivers.config import BenchConfig, Wiring
 from drivers.entries import ArrayEntry, InstrumentEntry, PulseSourceEntry, SourceMeterEntry, SwitchEntry
 from drivers.errors import ConfigError, HilError, InstrumentError, LinkError, SafeStateError
+from drivers.guard.library import open_guarded
 from drivers.instrument import OutputState, Session
-from drivers.link import Link, VisaLibrary
+from drivers.leaving import at_end, leave_unsafe
+from drivers.link import Link, LinkState, VisaLibrary
 from drivers.model import Driver
 from drivers.models import MODELS
 from drivers.protocols import ArrayProgrammer, Crosspoint, Instrument, PulseSource, SourceMeter, Switch
+from drivers.together import shielded, together
+
+SAFE_TIMEOUT_S = 20.0
+"""Time given to all sources, and then to all relays, to be made safe, seconds."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=HilError)
@@ -43,11 +48,16 @@ class Status:
 
 @final
 class Bench:
-    """The instruments of a bench. Use it in a `with` statement: leaving makes every instrument safe, then closes it."""
+    """The instruments of a bench. Use it in a `with` statement: leaving makes every instrument safe, then closes it.
+
+    Every message goes past the guard (`drivers.guard`), which holds the limits of the bench file. A bench that is never
+    left is made safe at the end of the interpreter, SIGTERM included, unless it was closed before.
+    """
 
     def __init__(self, config: BenchConfig, drivers: tuple[tuple[InstrumentEntry, Driver], ...]) -> None:
         self.config = config
         self._drivers = drivers
+        self._forget_end: Callable[[], None] = at_end(self._leave)
 
     @classmethod
     def open(cls, config: BenchConfig) -> Self:
@@ -57,7 +67,7 @@ class Bench:
             ConfigError: if the VISA library does not open or a limit of the bench file is too wide.
             LinkError: naming every instrument that did not open; those that did are closed again.
         """
-        library = VisaLibrary.open(config.library)
+        library = open_guarded(config)
         drivers: list[tuple[InstrumentEntry, Driver]] = []
         failures: list[HilError] = []
         try:
@@ -83,7 +93,7 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.make_safe()
+            self._make_safe_in_any_case()
         except SafeStateError as unsafe:
             if error is not None:
                 unsafe.add_note(f"while leaving the bench because of {error!r}")
@@ -145,22 +155,47 @@ class Bench:
     def make_safe(self) -> None:
         """Make every instrument safe: all sources at once, then the relays, which must not open under current.
 
+        Takes no longer than `SAFE_TIMEOUT_S` for each. Ctrl-C does not cut it short and is raised after it.
+
         Raises:
             SafeStateError: naming every instrument that did not confirm; all the others have been made safe.
         """
+        shielded(self._make_all_safe)
+
+    def close(self) -> None:
+        """Close every link. Touches no output; closing twice is allowed."""
+        self._forget_end()
+        for _, driver in self._drivers:
+            driver.close()
+
+    def _make_all_safe(self) -> None:
         drivers = [driver for _, driver in self._drivers]
         sources = [driver for driver in drivers if driver.session.output is not OutputState.NONE]
         others = [driver for driver in drivers if driver.session.output is OutputState.NONE]
-        failures = [*_together(sources), *_together(others)]
+        failures = [*_safe_together(sources), *_safe_together(others)]
         if failures:
             raise _gathered(
                 SafeStateError, f"{len(failures)} of {len(drivers)} instruments could not be made safe", failures
             )
 
-    def close(self) -> None:
-        """Close every link. Touches no output; closing twice is allowed."""
-        for _, driver in self._drivers:
-            driver.close()
+    def _make_safe_in_any_case(self) -> None:
+        try:
+            self.make_safe()
+        except KeyboardInterrupt:
+            # It may have come before anything was sent; doing it twice harms nothing.
+            self.make_safe()
+            raise
+
+    def _leave(self) -> None:
+        """Make safe at the end of the interpreter, if nobody did."""
+        if all(driver.session.link.state is LinkState.CLOSED for _, driver in self._drivers):
+            return
+        try:
+            self._make_safe_in_any_case()
+        except SafeStateError as error:
+            leave_unsafe(error)
+        finally:
+            self.close()
 
     def _connect(self, crosspoint: Crosspoint) -> None:
         self.disconnect()
@@ -208,14 +243,13 @@ def _status(entry: InstrumentEntry, session: Session) -> Status:
     )
 
 
-def _together(drivers: Sequence[Driver]) -> list[HilError]:
+def _safe_together(drivers: Sequence[Driver]) -> list[HilError]:
     """Make instruments safe in parallel and return what went wrong: one that hangs must not keep another on."""
-    if not drivers:
-        return []
-    with ThreadPoolExecutor(max_workers=len(drivers), thread_name_prefix="make-safe") as pool:
-        errors = [future.exception() for future in [pool.submit(driver.make_safe) for driver in drivers]]
+    found = together([driver.make_safe for driver in drivers], SAFE_TIMEOUT_S)
     return [
-        error if isinstance(error, HilError) else SafeStateError(repr(error)) for error in errors if error is not None
+        error if isinstance(error, HilError) else SafeStateError(f"{driver.name}: {error!r}; cut its power by hand")
+        for driver, error in zip(drivers, found, strict=True)
+        if error is not None
     ]
 
 

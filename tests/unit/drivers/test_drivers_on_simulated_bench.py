@@ -90,6 +90,7 @@ def test_the_ledger_agrees_with_every_delivery(config, simulated):
 def test_a_pattern_with_the_output_off_is_refused_and_moves_nothing(config, simulated):
     with Bench.open(config) as bench:
         counts = np.ones(DEVICES, np.uint8)
+        bench.array.set_pulses(pulse(Polarity.PUSH), pulse(Polarity.PULL))
         with pytest.raises(drivers.InstrumentError, match="-221"):
             bench.array.program(0, counts, counts, tag=1)
         bench.array.output_on()
