@@ -12,6 +12,7 @@ from sim_instruments.instruments import (
     keithley_2450,
     keithley_2600b,
     keithley_7001,
+    keysight_33500b,
     keysight_81160a,
     keysight_b2900,
 )
@@ -20,9 +21,14 @@ from sim_instruments.tsp.exchange import TspInstrument
 
 TWINS: Final[dict[str, Callable[[Place], BusDevice]]] = {
     keysight_81160a.MODEL: lambda place: Instrument(keysight_81160a.Keysight81160A(place)),
+    keysight_33500b.MODEL_33500B: lambda place: Instrument(keysight_33500b.keysight_33500b(place)),
+    keysight_33500b.MODEL_33600A: lambda place: Instrument(keysight_33500b.keysight_33600a(place)),
     keithley_2400.MODEL: lambda place: Instrument(keithley_2400.Keithley2400(place)),
     keithley_2450.MODEL: lambda place: Instrument(keithley_2450.Keithley2450(place)),
-    keithley_7001.MODEL: lambda place: Instrument(keithley_7001.Keithley7001(place)),
+    **{
+        model: lambda place, model=model: Instrument(keithley_7001.Keithley7001(place, model))
+        for model in keithley_7001.SLOTS
+    },
     **{
         model: lambda place, model=model: Instrument(keysight_b2900.KeysightB2900(place, model))
         for model in keysight_b2900.CHANNELS

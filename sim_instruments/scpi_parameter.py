@@ -202,7 +202,7 @@ class Block:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelList:
-    """A list of crosspoints, `(@1!1!1,1!2!1:1!2!4)`; a range runs along one row."""
+    """A list of crosspoints, `(@1!1!1,1!2!1:1!2!4)`; a range runs along a row, and on along the next of its slot."""
 
     slots: Sequence[int]
     """Slots that hold a card."""
@@ -225,9 +225,10 @@ class ChannelList:
     def _points(self, item: str) -> list[Crosspoint]:
         ends = [self._point(part) for part in item.split(":")]
         first, last = ends[0], ends[-1]
-        if len(ends) > 2 or first[:2] != last[:2] or first[2] > last[2]:
+        if len(ends) > 2 or first[0] != last[0] or first > last:
             raise ScpiError(-171, item)
-        return [(first[0], first[1], column) for column in range(first[2], last[2] + 1)]
+        every = ((first[0], row, column) for row in range(1, self.rows + 1) for column in range(1, self.columns + 1))
+        return [point for point in every if first <= point <= last]
 
     def _point(self, text: str) -> Crosspoint:
         match = re.fullmatch(r"\s*(\d{1,4})\s*!\s*(\d{1,4})\s*!\s*(\d{1,4})\s*", text)
