@@ -205,6 +205,8 @@ class Acceptor:
             service.serve(connection)
         except BlockingIOError:
             _LOG.warning("%s: dropped a client that does not read its replies", service.name)
+            # Without this the kernel would go on offering it what is left.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except OSError as error:
             _LOG.info("%s: a connection broke: %s", service.name, error)
         except Exception:  # noqa: BLE001 - one client's trouble is not the others'
