@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import final
 
 import pytest
-from proxy import Fault, Proxy
+from proxy import Proxy
 
 import sim_instruments
 from drivers.arrays import dwa
@@ -30,21 +30,24 @@ PULL = Pulse(polarity=Polarity.PULL, amplitude_v=1.6, width_s=3e-7)
 
 
 @final
-class Controller:
-    """An array controller that can be switched off and on, and the sample that remembers."""
+class Device:
+    """An instrument on the bench that can be switched off and on, and the sample that remembers."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str) -> None:
         shipped = Path(sim_instruments.__file__).parent / "benches" / "default.toml"
         table = tomllib.loads(shipped.read_text("utf-8"))["sample"] | {"devices": DEVICES}
+        self.model = model
         self.sample = Sample(SampleConfig.model_validate(table))
-        self._wiring = Wiring(WiringConfig(slot=1, pulse_row=1, measure_row=2, devices=(0,)), self.sample.clock)
+        self.wiring = Wiring(WiringConfig(slot=1, pulse_row=1, measure_row=2, devices=(0,)), self.sample.clock)
         self._instrument = self._switched_on()
 
     def __call__(self, message: bytes) -> bytes | None:
         """Take a message and return the reply."""
         self._instrument.receive(message, has_end=False)
-        reply = self._instrument.send(1 << 20, has_end=False)
-        return None if reply is None else reply.data
+        reply = b""
+        while (chunk := self._instrument.send(1 << 20, has_end=False)) is not None:
+            reply += chunk.data
+        return reply or None
 
     @property
     def entries(self) -> list[Entry]:
@@ -60,8 +63,8 @@ class Controller:
         return sum(entry.tag == tag for entry in self.entries)
 
     def _switched_on(self) -> BusDevice:
-        place = Place(serial="7", sample=self.sample, wiring=self._wiring, interlock_closed=True)
-        return TWINS[MODEL](place)
+        place = Place(serial="7", sample=self.sample, wiring=self.wiring, interlock_closed=True)
+        return TWINS[self.model](place)
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +81,15 @@ def _own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def controller() -> Controller:
+def controller() -> Device:
     """An array controller of 64 devices."""
-    return Controller()
+    return Device(MODEL)
+
+
+@pytest.fixture
+def make_device() -> Callable[[str], Device]:
+    """Build an instrument of any model."""
+    return Device
 
 
 @pytest.fixture
@@ -102,8 +111,3 @@ def wire() -> Iterator[Callable[..., Proxy]]:
     """Start a proxy before an instrument."""
     with ExitStack() as stack:
         yield lambda answer, *faults, **options: stack.enter_context(Proxy(answer, faults, **options))
-
-
-def fault(line: str) -> Fault:
-    """Return the fault that a line describes."""
-    return Fault.parse(line)
