@@ -57,7 +57,7 @@ class PulseSourceEntry(BaseModel):
     model_config = STRICT
 
     name: Name
-    model: Literal["keysight-81160a"]
+    model: Literal["keysight-81160a", "keysight-33500b", "keysight-33600a"]
     address: Address
     load_ohm: Annotated[
         StrictFloat,
@@ -103,7 +103,7 @@ class SwitchEntry(BaseModel):
     model_config = STRICT
 
     name: Name
-    model: Literal["keithley-7001", "keithley-707b"]
+    model: Literal["keithley-7001", "keithley-7002", "keithley-707b"]
     address: Address
     expect_serial: Serial = None
 

@@ -1,5 +1,6 @@
 """The rule of the pulse: see that the generator is as it was left, fire once, see that it stayed so."""
 
+import time
 from collections.abc import Mapping
 from typing import NoReturn
 
@@ -9,7 +10,9 @@ from drivers.instrument import Session
 from drivers.link import TIMEOUT_S
 
 
-def fire_once(session: Session, trigger: str, *, words: Mapping[str, str], duration_s: float) -> None:
+def fire_once(
+    session: Session, trigger: str, *, words: Mapping[str, str], duration_s: float, tells_its_end: bool = True
+) -> None:
     """Verify, trigger, wait for the end and verify again. Moves walls.
 
     Args:
@@ -17,6 +20,7 @@ def fire_once(session: Session, trigger: str, *, words: Mapping[str, str], durat
         trigger: the command that fires.
         words: queries whose answers are words, and the answers that there must be.
         duration_s: what the pulses themselves take, seconds.
+        tells_its_end: whether `*OPC?` waits for the last pulse; if not, the time is waited out here.
 
     Raises:
         SettingsChanged: before anything was fired, if a setting is not as it was left.
@@ -24,6 +28,8 @@ def fire_once(session: Session, trigger: str, *, words: Mapping[str, str], durat
     """
     verify(session, words)
     session.command(trigger)
+    if not tells_its_end:
+        time.sleep(duration_s)
     session.ask("*OPC?", scpi.parse_boolean, timeout_s=TIMEOUT_S + duration_s)
     session.check_errors("firing")
     try:
