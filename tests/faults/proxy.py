@@ -102,7 +102,7 @@ class Proxy:
         self.connections = 0
         self._answer = answer
         self._faults = {fault.at: fault for fault in faults}
-        self._before = before
+        self.before = before
         self._turn = threading.Lock()
         self._stop = threading.Event()
         self._stale = b""
@@ -191,7 +191,7 @@ class Proxy:
             if fault is not None and (fault.kind is Kind.SWALLOW or (fault.kind is Kind.RESET and fault.amount < 0)):
                 reply = None
             else:
-                self._before(number)
+                self.before(number)
                 reply = self._answer(message)
         if fault is None:
             connection.sendall((reply or b"") + self._late)

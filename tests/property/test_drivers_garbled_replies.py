@@ -1,8 +1,8 @@
 """Row 3 of the fault table: a reply that was garbled on its way is an error, or still a reply of the same grammar.
 
 What no reader of a single reply can see is a change that leaves the grammar whole: one digit that became another, a
-sign, a decimal point that moved. The grammars here are written a second time, character by character from IEEE 488.2, so
-that the codec is not its own judge.
+sign, a decimal point that moved. The grammars here are written a second time, character by character from IEEE 488.2,
+so that the codec is not its own judge.
 """
 
 import pytest
