@@ -99,7 +99,9 @@ class _Scanner:
             if self.peek() != b",":
                 raise ScpiError(-103, "expected a comma or a semicolon")
             self.position += 1
-            parameters.append(self._parameter())
+            self.take(_SPACE)
+            # What nothing after a comma means is for the command to say.
+            parameters.append("" if self._at_unit_end() else self._parameter())
         written = header.removeprefix(b":") if header.startswith(b":*") else header
         return Unit(written.decode("ascii").upper(), tuple(parameters))
 

@@ -46,9 +46,15 @@ class Command:
     """What it accepts, in order."""
     optional: int = 0
     """How many of the last parameters may be left out."""
+    bears_comma: bool = False
+    """Whether the comma before a parameter that is left out may stay."""
 
     def run(self, raw: tuple[Raw, ...]) -> Reply | None:
         """Type the parameters and execute; may move walls."""
+        if raw and isinstance(raw[-1], str) and not raw[-1]:
+            if not self.bears_comma:
+                raise ScpiError(-102, "a parameter is empty")
+            raw = raw[:-1]
         if len(raw) > len(self.parameters):
             raise ScpiError(-108, self.pattern)
         if len(raw) < len(self.parameters) - self.optional:

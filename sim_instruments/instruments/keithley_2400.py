@@ -342,7 +342,7 @@ class Keithley2400:
                 lambda v: self._change_sweeps(count=v),
             ),
             *setting(
-                ":SOURce#:SWEep:DIREction",
+                ":SOURce#:SWEep:DIRection",
                 Choice(("UP", "DOWn")),
                 lambda: sweeps().direction,
                 lambda v: self._change_sweeps(direction=v),

@@ -122,7 +122,7 @@ class Traces:
         one = {"parameters": (BUFFER,), "optional": 1}
         return (
             Command(":FETCh?", lambda name="defbuffer1", *asked: self.last(name, asked), ASKED, optional=len(ASKED)),
-            Command(":TRACe:MAKE", self._make, (BUFFER, _SIZE, _STYLE), optional=1),
+            Command(":TRACe:MAKE", self._make, (BUFFER, _SIZE, _STYLE), optional=1, bears_comma=True),
             Command(":TRACe:DELete", self._delete, (BUFFER,)),
             Command(":TRACe:CLEar", lambda name="defbuffer1": self.buffer(name).clear(), **one),
             Command(":TRACe:POINts", self._resize, (_SIZE, BUFFER), optional=1),

@@ -28,6 +28,18 @@ def test_a_compound_message_is_cut_at_semicolons_outside_strings_and_expressions
     assert message.fault is None
 
 
+@pytest.mark.parametrize("message", [b"A 1,\n", b"A 1, ;B\n"])
+def test_a_comma_with_nothing_after_it_is_the_commands_business(message):
+    unit = read_message(message).units[0]
+    assert unit.parameters == ("1", "")
+    kinds = (Boolean(), Boolean())
+    with pytest.raises(ScpiError, match="-102"):
+        Command("A", lambda *_: None, kinds, optional=1).run(unit.parameters)
+    taken: list[bool] = []
+    Command("A", lambda *values: taken.extend(values), kinds, optional=1, bears_comma=True).run(unit.parameters)
+    assert taken == [True]
+
+
 def test_a_colon_before_a_common_command_is_borne():
     assert read_message(b":*CLS;:stat:pres\n").units == (Unit("*CLS", ()), Unit(":STAT:PRES", ()))
 
@@ -66,7 +78,7 @@ def test_no_bytes_make_the_reader_fail_or_stand_still(text: bytes):
         (b"A #2x1abc\n", -161),
         (b"A 'abc\n", -151),
         (b"A (@1!1\n", -171),
-        (b"A 1,\n", -102),
+        (b"A 1,,2\n", -102),
         (b"A 'x' 2\n", -103),
         (b"1A 2\n", -102),
         (b"A? B C:\xff\n;\xff\n", None),
