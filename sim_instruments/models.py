@@ -6,6 +6,7 @@ from typing import Final
 from sim_instruments.bus import BusDevice
 from sim_instruments.instrument import Instrument
 from sim_instruments.instruments import (
+    bnc_577,
     dwa,
     keithley_707b,
     keithley_2400,
@@ -23,6 +24,7 @@ TWINS: Final[dict[str, Callable[[Place], BusDevice]]] = {
     keysight_81160a.MODEL: lambda place: Instrument(keysight_81160a.Keysight81160A(place)),
     keysight_33500b.MODEL_33500B: lambda place: Instrument(keysight_33500b.keysight_33500b(place)),
     keysight_33500b.MODEL_33600A: lambda place: Instrument(keysight_33500b.keysight_33600a(place)),
+    bnc_577.MODEL: bnc_577.bnc_577,
     keithley_2400.MODEL: lambda place: Instrument(keithley_2400.Keithley2400(place)),
     keithley_2450.MODEL: lambda place: Instrument(keithley_2450.Keithley2450(place)),
     **{
