@@ -4,7 +4,7 @@ import importlib
 
 import rich_click as click
 
-_COMMANDS = ("doctor", "discover", "conformance", "calibrate", "train", "monitor")
+_COMMANDS = ("doctor", "discover", "scpi", "conformance", "calibrate", "train", "monitor")
 
 
 class _LazyGroup(click.RichGroup):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("doctor", "discover", "calibrate", "train", "monitor")
+COMMANDS = ("doctor", "discover", "scpi", "conformance", "calibrate", "train", "monitor")
 
 
 def _hil(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -67,9 +67,37 @@ def test_doctor_fails_on_a_bench_that_does_not_answer(tmp_path: Path):
 
 def test_discover_lists_and_identifies_every_resource():
     found = json.loads(_hil("discover", "--json").stdout)["resources"]
-    models = " ".join(item["identity"] for item in found)
-    assert len(found) == 4
-    assert all(model in models for model in ("81160A", "2450", "7001", "DWA-1"))
+    assert {item["name"]: item["driver"] for item in found} == {
+        "pulser": "keysight-81160a",
+        "smu": "keithley-2450",
+        "switch": "keithley-7001",
+        "array": "dwa-1",
+    }
+    assert all(item["reachable"] and item["maker"] and item["model"] and item["serial"] for item in found)
+
+
+def test_discover_asks_the_addresses_of_a_bench_file_and_says_who_is_not_there(tmp_path: Path):
+    bench = tmp_path / "bench.toml"
+    bench.write_text(
+        '[bench]\nname = "lab"\nlibrary = "@domainwall"\n'
+        '[[instrument]]\nname = "far"\nmodel = "dwa-1"\naddress = "TCPIP0::nowhere::inst0::INSTR"\n'
+    )
+    done = _hil("discover", str(bench))
+    assert done.returncode == 0
+    (far,) = [line for line in done.stdout.splitlines() if "nowhere" in line]
+    assert far.split() == ["TCPIP0::nowhere::inst0::INSTR", "far", "no"]
+    assert "TCPIP0::nowhere::inst0::INSTR: nothing is there" in done.stderr
+
+
+def test_conformance_prints_a_clause_a_line_and_fires_nothing_without_leave():
+    done = _hil("conformance", "array")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert any(line.startswith("E4 ") and "passed" in line and "20 entries" in line for line in lines)
+    assert any(line.startswith("F8 ") and "skipped" in line for line in lines)
+    refused = _hil("conformance", "array", "--yes", "--amplitude", "4")
+    assert refused.returncode == 1
+    assert "2.5" in refused.stderr
 
 
 def test_calibrate_writes_parameters_and_their_raw_data(tmp_path: Path):
