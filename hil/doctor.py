@@ -15,7 +15,7 @@ from drivers import Bench, HilError, load_bench
 
 DISTRIBUTION = "domainwall-hil"
 PACKAGES = ("hil", "drivers", "sim_instruments", "calibration", "tui")
-PLUGIN = "pyvisa_domainwall"
+PLUGINS = ("pyvisa_domainwall", "pyvisa_guard")
 MONITOR_GROUP = "domainwall_hil.monitor"
 
 
@@ -43,7 +43,7 @@ def diagnose(bench: Path | None) -> Diagnosis:
     Args:
         bench: bench file, or None for the simulated bench that ships.
     """
-    checks = [_python(), *(_ownership(name) for name in (*PACKAGES, PLUGIN)), _numerics(), _monitor(), *_bench(bench)]
+    checks = [_python(), *(_ownership(name) for name in (*PACKAGES, *PLUGINS)), _numerics(), _monitor(), *_bench(bench)]
     return Diagnosis(ok=all(check.ok for check in checks), checks=checks)
 
 

@@ -19,7 +19,7 @@ def test_the_wheel_holds_the_packages_and_no_tests(tmp_path: Path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     top = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert top == {*doctor.PACKAGES, f"{doctor.PLUGIN}.py"}
+    assert top == {*doctor.PACKAGES, *(f"{plugin}.py" for plugin in doctor.PLUGINS)}
     for needed in (
         "drivers/benches/default.toml",
         "sim_instruments/benches/default.toml",
