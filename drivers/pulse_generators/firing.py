@@ -11,7 +11,7 @@ from drivers.link import TIMEOUT_S
 
 
 def fire_once(
-    session: Session, trigger: str, *, words: Mapping[str, str], duration_s: float, tells_its_end: bool = True
+    session: Session, trigger: str, *, words: Mapping[str, str], duration_s: float, end_query: str | None = "*OPC?"
 ) -> None:
     """Verify, trigger, wait for the end and verify again. Moves walls.
 
@@ -20,7 +20,7 @@ def fire_once(
         trigger: the command that fires.
         words: queries whose answers are words, and the answers that there must be.
         duration_s: what the pulses themselves take, seconds.
-        tells_its_end: whether `*OPC?` waits for the last pulse; if not, the time is waited out here.
+        end_query: answers 1 after the last pulse; None for an instrument that cannot tell, whose time is waited out.
 
     Raises:
         SettingsChanged: before anything was fired, if a setting is not as it was left.
@@ -28,9 +28,10 @@ def fire_once(
     """
     verify(session, words)
     session.command(trigger)
-    if not tells_its_end:
+    if end_query is None:
         time.sleep(duration_s)
-    session.ask("*OPC?", scpi.parse_boolean, timeout_s=TIMEOUT_S + duration_s)
+    else:
+        session.ask(end_query, scpi.parse_boolean, timeout_s=TIMEOUT_S + duration_s)
     session.check_errors("firing")
     try:
         verify(session, words)

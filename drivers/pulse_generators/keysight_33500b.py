@@ -62,7 +62,7 @@ _TRAIN = "TRAIN"
 _MAKE_SAFE = 2  # messages: write, read back
 _SWITCH_ON = 5  # errors after setting, output on, read back, errors, event register
 _VERIFY = 3  # numbers in one message, two words in messages of their own
-_FIRE = 2 * _VERIFY + 3  # trigger, wait, errors
+_FIRE = 2 * _VERIFY + 3  # trigger, wait for the end, errors
 
 
 @final
@@ -225,7 +225,9 @@ class Keysight33500B:
             amplitude_v = _largest_v(train)
             before, after = self._loading(), self._playing(program, amplitude_v)
             settings = self._program_settings(program, amplitude_v)
-            messages = _MAKE_SAFE + len(before) + len(program.blocks) + len(after) + len(settings) + _SWITCH_ON + _FIRE
+            messages = _MAKE_SAFE + len(before) + len(program.blocks) + len(after) + len(settings) + _SWITCH_ON
+            # The end of a sequence is not asked for.
+            messages += _FIRE - program.is_sequence
             return Cost(
                 messages=messages,
                 bytes_out=max(array.nbytes for _, array in program.blocks),
@@ -262,7 +264,8 @@ class Keysight33500B:
             "*TRG",
             words=self._words("ARB"),
             duration_s=program.duration_s,
-            tells_its_end=not program.is_sequence,
+            # A sequence that waits for its next trigger is not known to hold up *OPC?.
+            end_query=None if program.is_sequence else "*OPC?",
         )
 
     def output_off(self) -> None:

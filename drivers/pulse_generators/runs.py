@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from drivers.errors import LimitError
-from drivers.protocols import Cost, Polarity, Pulse, PulseTrain
+from drivers.protocols import Polarity, Pulse, PulseTrain
 
 
 def runs(train: PulseTrain) -> Iterator[tuple[Pulse, int]]:
@@ -27,12 +27,6 @@ def runs(train: PulseTrain) -> Iterator[tuple[Pulse, int]]:
             ),
             int(stop - start),
         )
-
-
-def run_cost(train: PulseTrain, *, messages_per_run: int) -> Cost:
-    """Return what it takes to play a train run by run."""
-    count = sum(1 for _ in runs(train))
-    return Cost(messages=count * messages_per_run, bytes_out=0, duration_s=len(train.symbols) * train.period_s)
 
 
 def checked_symbols(train: PulseTrain) -> np.ndarray:
