@@ -51,12 +51,12 @@ class Channel:
             return True
 
     def _exactly(self, count: int) -> bytes:
-        data = b""
+        data = bytearray()
         while len(data) < count:
             piece = self.connection.recv(count - len(data))
             assert piece, "the server closed the connection"
             data += piece
-        return data
+        return bytes(data)
 
 
 class Client:
@@ -277,6 +277,20 @@ def test_device_clear_stops_a_reply_that_is_not_read(real):
     while (message := real.sync.receive())[0] != CLEAR_ACKNOWLEDGE:
         assert message[0] in (DATA, DATA_END)
     assert real.query(b"*IDN?\n").startswith(b"domainwall-hil,DWA-1")
+
+
+def test_device_clear_stops_a_long_reply_between_two_of_its_messages(client):
+    size = hislip_session.LARGEST_PAYLOAD
+    for _ in range(29):
+        client.write(b"?" * size, kind=DATA)
+    client.write(b"?" * size)
+    client.channel.ask(ASYNC_CLEAR)
+    client.sync.send(CLEAR_COMPLETE)
+    received = 0
+    while (message := client.sync.receive())[0] != CLEAR_ACKNOWLEDGE:
+        received += len(message[3])
+    assert received < 30 * size
+    assert client.query(b"a?") == b"a?"
 
 
 def test_a_new_message_interrupts_a_reply_that_was_not_read(real):
