@@ -57,7 +57,7 @@ class PulseSourceEntry(BaseModel):
     model_config = STRICT
 
     name: Name
-    model: Literal["keysight-81160a", "keysight-33500b", "keysight-33600a"]
+    model: Literal["keysight-81160a", "keysight-33500b", "keysight-33600a", "bnc-577"]
     address: Address
     load_ohm: Annotated[
         StrictFloat,

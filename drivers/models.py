@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from drivers.arrays import dwa
 from drivers.model import Model
-from drivers.pulse_generators import keysight_33500b, keysight_81160a
+from drivers.pulse_generators import bnc_577, keysight_33500b, keysight_81160a
 from drivers.smus import keithley_2400, keithley_2450, keithley_2600b, keysight_b2900
 from drivers.switches import keithley_707b, keithley_7001
 
@@ -14,6 +14,7 @@ MODELS: Final[dict[str, Model[Any]]] = {
         keysight_81160a.MODEL,
         keysight_33500b.MODEL_33500B,
         keysight_33500b.MODEL_33600A,
+        bnc_577.MODEL,
         keithley_2400.MODEL,
         keithley_2450.MODEL,
         keysight_b2900.B2901A,
