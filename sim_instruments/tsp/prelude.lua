@@ -240,7 +240,14 @@ end
 
 -- Messages and scripts
 
-local environment = setmetatable({}, {__index = builtins, __metatable = false})
+-- Messages write here and read through to the names above, so that hiding a name is the most they can do to it.
+local environment = setmetatable({}, {
+    __metatable = false,
+    __index = builtins,
+    __pairs = function(globals)
+        return function(_, key) return next(builtins, key) end, globals, nil
+    end,
+})
 builtins._G = environment
 
 local used = 0
