@@ -36,14 +36,19 @@ class ReadingBuffer:
 
     def add(self, readings: Readings) -> None:
         """Store readings, as far as there is room."""
-        if not self.overwrites:
-            readings = readings[: self.capacity - self._count]
-        self._parts.append(readings.copy())
-        self._count += len(readings)
-        if self._count > self.capacity:
-            self._parts = [self.readings()[-self.capacity :].copy()]
-            self._count = self.capacity
-        elif len(self._parts) > _MOST_PARTS:
+        room = self.capacity if self.overwrites else self.capacity - self._count
+        kept = readings[-room:] if self.overwrites else readings[:room]
+        if not len(kept):
+            return
+        self._parts.append(kept.copy())
+        self._count += len(kept)
+        while self._count > self.capacity:
+            surplus = self._count - self.capacity
+            first = self._parts.pop(0)
+            if len(first) > surplus:
+                self._parts.insert(0, first[surplus:])
+            self._count -= min(surplus, len(first))
+        if len(self._parts) > _MOST_PARTS:
             self.readings()
 
     def readings(self) -> Readings:

@@ -30,7 +30,7 @@ class IndefiniteBlock:
 Reply = str | NDArray | IndefiniteBlock
 """A query's answer: text, an array that travels as a block in its own byte order, or bytes of unknown length."""
 
-_NODE: Final = re.compile(r"(\[)?:?(\*?[A-Za-z]+\d*)(#)?(\])?")
+_NODE: Final = re.compile(r"(\[)?:?(\*?[A-Za-z][A-Za-z\d]*)(#)?(\])?")
 
 
 @final

@@ -114,13 +114,15 @@ def settle(
     function: Literal["VOLT", "CURR"], levels: NDArray[np.float64], limit: float, conductance_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Return voltages, currents and where the compliance holds, for many levels: `operating_point` at once."""
-    different, which = np.unique(levels, return_inverse=True)
-    points = [operating_point(function, float(level), limit, conductance_s) for level in different]
-    return (
-        np.array([point.voltage_v for point in points], np.float64)[which],
-        np.array([point.current_a for point in points], np.float64)[which],
-        np.array([point.is_limited for point in points], np.bool_)[which],
-    )
+    if function == "VOLT":
+        wanted_a = levels * conductance_s
+        is_limited = np.abs(wanted_a) > limit
+        current_a = np.where(is_limited, np.copysign(limit, wanted_a), wanted_a)
+        # Where the limit holds there is a conductance.
+        return np.where(is_limited, current_a / (conductance_s or 1.0), levels), current_a, is_limited
+    is_limited = np.abs(levels) > limit * conductance_s
+    voltage_v = np.where(is_limited, np.copysign(limit, levels), levels / (conductance_s or 1.0))
+    return voltage_v, np.where(is_limited, voltage_v * conductance_s, levels), is_limited
 
 
 def spans_for(values: NDArray[np.float64], ranges: tuple[float, ...]) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from sim_instruments.instruments.keithley_2450_traces import (
     SOURCE_LIMITED,
     SOURCE_ON,
     SOURCE_READ_BACK,
+    UNITS,
     Traces,
 )
 from sim_instruments.place import Place
@@ -53,7 +54,7 @@ LIST_MESSAGE: Final = 100
 _VOLTAGE_RANGES_V = (0.02, 0.2, 2.0, 20.0, 200.0)
 _CURRENT_RANGES_A = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _OHM_RANGES = (20.0, 200.0, 2e3, 2e4, 2e5, 2e6, 2e7, 2e8)
-_UNITS = {"VOLT": "Volt", "CURR": "Amp", "RES": "Ohm"}
+_UNIT_CODES = {key: code for code, key in enumerate(UNITS)}
 
 _NPLC = Real(low=0.01, high=10.0, default=1.0)
 _DELAY = Real(unit="S", low=0.0, high=1e4, default=0.0)
@@ -407,9 +408,7 @@ class Keithley2450:
             Command(":INITiate[:IMMediate]", self._initiate),
             Command(":ABORt", lambda: None),
             Command(":TRIGger:STATe?", lambda: "IDLE;IDLE;0" if self._program else "EMPTY;EMPTY;0"),
-            Command(
-                ":TRIGger:LOAD", self._load, (QuotedChoice(("SimpleLoop", "Empty")), count, _DELAY, BUFFER), optional=3
-            ),
+            Command(":TRIGger:LOAD", self._load, (_PROGRAM, count, _DELAY, BUFFER), optional=3),
         )
 
     def _status_commands(self) -> tuple[Command, ...]:
@@ -594,7 +593,7 @@ class Keithley2450:
         always = (SOURCE_ON if stage.is_on else 0) | (SOURCE_READ_BACK if source.reads_back else 0)
         four_wire = SOURCE_FOUR_WIRE if self._sense[general.sense].four_wire else 0
         kept["source_status"] = np.where(taken["is_limited"], SOURCE_LIMITED, 0) | always | four_wire
-        kept["unit"], kept["source_unit"] = _UNITS[general.sense], _UNITS[general.source]
+        kept["unit"], kept["source_unit"] = _UNIT_CODES[general.sense], _UNIT_CODES[general.source]
         self._follow_range(kept)
         return kept
 
@@ -647,7 +646,7 @@ class Keithley2450:
     def _load(self, name: str, count: int = 1, delay_s: float = 0.0, buffer: str = "defbuffer1") -> None:
         self._traces.buffer(buffer)
         loop = _Program(levels=None, count=count, delay_s=delay_s, stops_at_limit=False, buffer=buffer)
-        self._program = loop if name == "SIMPLELOOP" else None
+        self._program = loop if name == "SL" else None
 
     def _initiate(self) -> None:
         program = self._program
@@ -705,13 +704,13 @@ class Keithley2450:
 def _stepped(start: float, stop: float, step: float) -> NDArray[np.float64]:
     if step == 0 or not 0 <= (stop - start) / step < _MOST_SWEPT:
         raise ScpiError(-222, "the steps do not lead from start to stop")
-    return start + step * np.arange(int((stop - start) / step + 1e-9) + 1)
+    return start + step * np.arange(int((stop - start) / step + 1e-9) + 1, dtype=np.float64)
 
 
 def _spaced(start: float, stop: float, points: int) -> NDArray[np.float64]:
     if start * stop <= 0:
         raise ScpiError(-222, "a logarithmic sweep does not pass zero")
-    return np.geomspace(start, stop, points).astype(np.float64)
+    return np.array(np.geomspace(start, stop, points), dtype=np.float64)
 
 
 @final
@@ -725,6 +724,7 @@ class _Text:
         return raw.text
 
 
+_PROGRAM: Final = QuotedChoice(("SimpleLoop", "Empty"))
 _EVENT: Final = Integer(low=0, high=65535)
 _PITCH: Final = Real(unit="HZ", low=20.0, high=8000.0, default=1000.0)
 _DURATION: Final = Real(unit="S", low=0.001, high=100.0, default=0.1)

@@ -23,11 +23,14 @@ KEPT: Final = np.dtype(
         ("time_s", np.float64),
         ("status", np.int32),
         ("source_status", np.int32),
-        ("unit", "U4"),
-        ("source_unit", "U4"),
+        ("unit", np.int8),
+        ("source_unit", np.int8),
     ]
 )
 """What a buffer keeps of a reading."""
+
+UNITS: Final = {"VOLT": "Volt", "CURR": "Amp", "RES": "Ohm"}
+"""Units of the functions; a buffer keeps which of them it is."""
 
 SOURCE_LIMITED: Final = 32
 """Bit of the source status: the limit held the source."""
@@ -41,7 +44,7 @@ FRONT: Final = 8
 """Bit of the measurement status: the front terminals were used."""
 
 MOST_READINGS: Final = 6_875_000
-"""Readings that the largest buffer holds."""
+"""Readings that all buffers hold together."""
 
 ELEMENTS: Final = (
     "DATE", "FORMatted", "FRACtional", "READing", "RELative", "SEConds", "SOURce", "SOURFORMatted", "SOURSTATus",
@@ -150,11 +153,17 @@ class Traces:
     def _set_order(self, order: str) -> None:
         self._order = order
 
+    def _check_memory(self, name: str, size: int) -> None:
+        others = sum(found.capacity for key, found in self._buffers.items() if key != name)
+        if others + size > MOST_READINGS:
+            raise ScpiError(-225, text="Out of memory")
+
     def _make(self, name: str, size: int, _style: str = "STAN") -> None:
         if name in self._buffers:
             raise ScpiError(-224, f"there is a buffer {name} already")
         if len(self._buffers) >= _MOST_BUFFERS:
             raise ScpiError(-223, f"there are {_MOST_BUFFERS} buffers already")
+        self._check_memory(name, size)
         self._buffers[name] = ReadingBuffer(size, KEPT, overwrites=False)
 
     def _delete(self, name: str) -> None:
@@ -165,6 +174,7 @@ class Traces:
 
     def _resize(self, size: int, name: str = "defbuffer1") -> None:
         found = self.buffer(name)
+        self._check_memory(name, size)
         found.clear()
         found.capacity = size
 
@@ -216,8 +226,19 @@ _STATISTICS: Final[dict[str, Callable[[NDArray[np.float64]], float]]] = {
 _Column = Callable[[Readings, float], list[str]]
 
 
+_UNIT_NAMES: Final = tuple(UNITS.values())
+
+
+def _shown(values: NDArray[np.float64]) -> list[str]:
+    return list(map("%.9E".__mod__, values.tolist()))  # as `show_real`, at a third of the time
+
+
 def _numbers(field: str) -> _Column:
-    return lambda readings, _: [show_real(float(value)) for value in readings[field]]
+    return lambda readings, _: _shown(readings[field])
+
+
+def _units(field: str) -> _Column:
+    return lambda readings, _: [_UNIT_NAMES[code] for code in readings[field]]
 
 
 def _words(field: str) -> _Column:
@@ -231,23 +252,23 @@ def _moments(pattern: str) -> _Column:
 
 
 def _with_unit(field: str, unit: str) -> _Column:
-    return lambda readings, _: [f"{row[field]:+.6E} {row[unit]}" for row in readings]
+    return lambda readings, _: [f"{row[field]:+.6E} {_UNIT_NAMES[row[unit]]}" for row in readings]
 
 
 _WRITERS: Final[dict[str, _Column]] = {
     "DATE": _moments("%m/%d/%Y"),
     "FORMatted": _with_unit("reading", "unit"),
-    "FRACtional": lambda readings, _: [show_real(float(time_s) % 1.0) for time_s in readings["time_s"]],
+    "FRACtional": lambda readings, _: _shown(readings["time_s"] % 1.0),
     "READing": _numbers("reading"),
-    "RELative": lambda readings, start_s: [show_real(float(time_s) - start_s) for time_s in readings["time_s"]],
+    "RELative": lambda readings, start_s: _shown(readings["time_s"] - start_s),
     "SEConds": lambda readings, _: [str(int(_BOOT.timestamp() + float(time_s))) for time_s in readings["time_s"]],
     "SOURce": _numbers("source"),
     "SOURFORMatted": _with_unit("source", "source_unit"),
     "SOURSTATus": _words("source_status"),
-    "SOURUNIT": _words("source_unit"),
+    "SOURUNIT": _units("source_unit"),
     "STATus": _words("status"),
     "TIME": _moments("%H:%M:%S"),
     "TSTamp": _moments("%m/%d/%Y %H:%M:%S.%f"),
-    "UNIT": _words("unit"),
+    "UNIT": _units("unit"),
 }
 _COLUMNS: Final = {keyword_forms(name)[0]: writer for name, writer in _WRITERS.items()}
