@@ -141,7 +141,7 @@ class ArbMemory:
             (row,) = csv.reader([bytes(block).decode("ascii")], skipinitialspace=True)
         except (UnicodeDecodeError, ValueError, csv.Error) as error:
             raise ScpiError(-161, "expected one line of text") from error
-        name, *fields = (field.strip() for field in row)
+        name, *fields = [field.strip() for field in row] or [""]
         if not fields or len(fields) % _FIELDS:
             raise ScpiError(-161, f"expected {_FIELDS} fields for each step")
         if len(fields) // _FIELDS > LONGEST_SEQUENCE:
