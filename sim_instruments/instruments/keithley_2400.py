@@ -52,8 +52,9 @@ _LOW_V, _HIGH_A = 21.0, 0.105
 
 # Bits of the status word.
 _OVERFLOW_BIT, _FILTER_BIT, _FRONT_BIT, _COMPLIANCE_BIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_OHMS_BIT, _MEASURED_BIT = 1 << 13, {"VOLT": 1 << 11, "CURR": 1 << 12, "RES": 1 << 13}
+_MEASURED_BIT = {"VOLT": 1 << 11, "CURR": 1 << 12, "RES": 1 << 13}
 _SOURCED_BIT = {"VOLT": 1 << 14, "CURR": 1 << 15}
+_RANGE_COMPLIANCE_BIT = 1 << 16  # a fixed range, not the compliance, is what limits
 _REMOTE_BIT = 1 << 22
 
 # Bits of the measurement event register.
@@ -717,7 +718,10 @@ class Keithley2400:
         always |= _REMOTE_BIT if general.remote else 0
         always |= _FILTER_BIT if general.averages else 0
         compliance = np.where(kept["is_limited"], _COMPLIANCE_BIT, 0)
-        kept["status"] = always | compliance | np.where(is_over, _OVERFLOW_BIT, 0)
+        over = _OVERFLOW_BIT
+        if not self._function[_OTHER[general.source]].chooses_sense_span:
+            over |= _RANGE_COMPLIANCE_BIT
+        kept["status"] = always | compliance | np.where(is_over, over, 0)
         self._follow_ranges(kept[-1])
         self._latest = np.concatenate((self._latest, kept))[-MOST_POINTS:]
         self._store(kept)
