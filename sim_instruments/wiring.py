@@ -20,6 +20,9 @@ ROWS = 8
 COLUMNS = 12
 """Columns of it."""
 
+KEPT_HOT_SWITCHES = 10_000
+"""Newest hot switches kept."""
+
 Row = Annotated[int, Field(ge=1, le=ROWS)]
 
 
@@ -111,3 +114,4 @@ class Wiring:
             live = tuple(sorted(self._live))
             now_s = self._clock.now_s
             self.hot_switches += [HotSwitch(time_s=now_s, crosspoint=point, live=live) for point in sorted(moved)]
+            del self.hot_switches[:-KEPT_HOT_SWITCHES]

@@ -6,6 +6,7 @@ pairs, the front panel.
 """
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
@@ -84,7 +85,8 @@ class Keithley7001:
         self._slot = place.wiring.config.slot
         self._settings = _Settings()
         self._patterns: dict[int, tuple[Crosspoint, ...]] = {}
-        self._steps: list[Crosspoint] = []
+        self._steps: deque[Crosspoint] = deque()
+        self._scanned: Crosspoint | None = None
 
     @property
     def traits(self) -> Traits:
@@ -121,7 +123,7 @@ class Keithley7001:
 
     def reset(self) -> None:
         """Open every relay, forget the scan, restore the settings; memories stay."""
-        self._steps = []
+        self._steps.clear()
         self._settings = _Settings()
         self._open(self._wiring.closed)
 
@@ -186,7 +188,7 @@ class Keithley7001:
 
     def _open(self, points: tuple[Crosspoint, ...]) -> None:
         """Open relays; a scan ends."""
-        self._steps = []
+        self._steps.clear()
         self._wiring.open(points)
         self._settle()
 
@@ -209,7 +211,9 @@ class Keithley7001:
         if not self._settings.scan:
             raise ScpiError(-221, "the scan list is empty")
         scan = self._settings.scan
-        self._steps = [scan[step % len(scan)] for step in range(self._settings.count)]
+        self._wiring.open(point for point in scan if self._wiring.is_closed(point))
+        self._scanned = None
+        self._steps = deque(scan[step % len(scan)] for step in range(self._settings.count))
         while self._steps and self._settings.source in ("IMM", "TIM"):
             self._step()
 
@@ -220,8 +224,9 @@ class Keithley7001:
         self._step()
 
     def _step(self) -> None:
-        point = self._steps.pop(0)
-        left = [closed for closed in self._settings.scan if self._wiring.is_closed(closed) and closed != point]
+        point = self._steps.popleft()
+        left = () if self._scanned in (None, point) else (self._scanned,)
+        self._scanned = point
         self._clock.advance(self._settings.timer_s if self._settings.source == "TIM" else 0.0)
         self._clock.advance(self._settings.delay_s)
         if self._settings.breaks_first:
@@ -234,7 +239,7 @@ class Keithley7001:
             self._settle()
 
     def _abort(self) -> None:
-        self._steps = []
+        self._steps.clear()
 
     def _require_idle(self) -> None:
         if self._steps:

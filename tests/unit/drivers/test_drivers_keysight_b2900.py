@@ -1,6 +1,7 @@
 """The B2901A and B2902A on the wire."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def rows(*values: tuple[float, float, float]) -> bytes:
     return b"#%d%d%b\n" % (len(str(len(data))), len(data), data)
 
 
-def open_meter(wire, model="B2902A", channel=2, **replies):
+def open_meter(wire, model: Any = "B2902A", channel: Any = 2, **replies):
     replies = {
         "*IDN?": IDENTITY,
         "SYST:ERR?": '+0,"No error"',

@@ -8,6 +8,7 @@ import pytest
 from sim_instruments.bench import SimulatedBench
 from sim_instruments.config import BenchConfig
 from sim_instruments.instruments.keithley_7001 import RELAY_S
+from sim_instruments.wiring import KEPT_HOT_SWITCHES
 
 MODELS = {"keithley-7001": 2, "keithley-7002": 10}
 
@@ -191,3 +192,16 @@ def test_a_scan_under_voltage_switches_hot(switch):
     wiring.set_live("source", True)
     switch.write(":ROUT:SCAN (@1!1!1,1!1!2);:TRIG:COUN 2;:INIT")
     assert [event.crosspoint for event in wiring.hot_switches] == [(1, 1, 1), (1, 1, 1), (1, 1, 2)]
+
+
+def test_a_long_scan_under_voltage_keeps_the_newest_hot_switches(switch):
+    wiring = switch.bench.wiring
+    wiring.set_live("source", True)
+    switch.write(":ROUT:SCAN (@1!1!1,1!1!2);:TRIG:COUN 9999;:INIT")
+    assert len(wiring.hot_switches) == KEPT_HOT_SWITCHES
+    assert wiring.hot_switches[-1].crosspoint == (1, 1, 1)
+
+
+def test_a_scan_starts_with_its_channels_open(switch):
+    switch.write(":CLOS (@1!1!2,1!4!4);:ROUT:SCAN (@1!1!1,1!1!2);:INIT")
+    assert closed(switch) == ["1!1!1", "1!4!4"]
