@@ -131,9 +131,14 @@ class _Settings:
     filter: str = "STEP"
     advance: str = "SRAT"
 
+    @property
+    def fits(self) -> bool:
+        """Whether the period holds the width and the edges."""
+        return self.width_s + _EDGE_SHARE * self.edge_s <= self.period_s * (1 + _SLACK)
+
     def check(self) -> None:
         """Raise the error of a combination that the instrument refuses."""
-        if self.width_s + _EDGE_SHARE * self.edge_s > self.period_s * (1 + _SLACK):
+        if self.shape == "PULS" and not self.fits:
             raise ScpiError(-221, "the period does not hold the width and the edges")
 
 
@@ -227,7 +232,19 @@ class _Channel:
         """Change the period; the width follows it where the duty cycle is held."""
         settings = self._settings
         width_s = settings.width_s * period_s / settings.period_s if settings.hold == "DCYC" else settings.width_s
-        self._change(period_s=period_s, width_s=width_s)
+        self._fit(period_s=period_s, width_s=width_s)
+
+    def _fit(self, **changes: object) -> None:
+        """Change settings; a pulse that no longer fits into its period gets shorter, which is reported."""
+        changed = replace(self._settings, **changes)
+        if changed.shape != "PULS" or changed.fits:
+            self._change(**changes)
+            return
+        width_s = changed.period_s - _EDGE_SHARE * changed.edge_s
+        if width_s < self._ratings.shortest_width_s:
+            raise ScpiError(-221, "the period does not hold the shortest pulse")
+        self._change(**{**changes, "width_s": width_s})
+        raise ScpiError(-221, "pulse width decreased due to period")
 
     def _timing(self, source: str) -> tuple[Command, ...]:
         pulse = f"{source}:FUNCtion:PULSe"
@@ -267,7 +284,7 @@ class _Channel:
     def _shapes(self, source: str) -> tuple[Command, ...]:
         function = f"{source}:FUNCtion"
         pairs = (
-            setting(function, _SHAPE, lambda: self._settings.shape, lambda v: self._change(shape=v)),
+            setting(function, _SHAPE, lambda: self._settings.shape, lambda v: self._fit(shape=v)),
             setting(
                 f"{source}:FREQuency:MODE",
                 _FREQUENCY_MODE,

@@ -92,7 +92,9 @@ def test_settings_of_two_channels(pulser, message, answer):
         ("FUNC:PULS:WIDT 15 NS", -222),
         ("FUNC:PULS:PER 32 NS", -222),
         ("FUNC:PULS:TRAN 8 NS", -222),
-        ("FUNC:PULS:PER 50 US", -221),
+        ("FUNC PULS;:FUNC:PULS:PER 50 US", -221),
+        ("FUNC PULS;:FUNC:PULS:WIDT 2 MS", -221),
+        ("FREQ 20 MHZ;:FUNC PULS", -221),
         ("FUNC:ARB:SRAT 300E6", -222),
         ("VOLT 9 MV", -222),
         ("VOLT:HIGH 5.01", -222),
@@ -120,6 +122,22 @@ def test_settings_of_two_channels(pulser, message, answer):
 def test_what_the_33500b_refuses(trueform, message, code):
     trueform.write(message)
     assert trueform.errors()[0] == code
+
+
+@pytest.mark.parametrize("messages", [["FUNC PULS", "FREQ 20 KHZ"], ["FREQ 20 KHZ", "FUNC PULS"]])
+def test_a_pulse_gets_shorter_with_its_period_and_that_is_reported(trueform, messages):
+    trueform.write(messages[0])
+    assert trueform.errors() == []
+    trueform.write(messages[1])
+    assert trueform.errors() == [-221]
+    assert trueform.ask("FUNC?") == "PULS"
+    assert float(trueform.ask("FUNC:PULS:WIDT?")) == pytest.approx(50e-6 - 12.5e-9)
+
+
+def test_other_shapes_do_not_care_for_the_pulse_width(trueform):
+    assert float(trueform.ask("FREQ 20 MHZ;:FREQ?")) == pytest.approx(20e6)
+    assert float(trueform.ask("FUNC:PULS:WIDT?")) == pytest.approx(100e-6)
+    assert trueform.errors() == []
 
 
 @pytest.mark.parametrize("message", ["FUNC:PULS:WIDT 6 NS", "FUNC:PULS:TRAN 3 NS", "FUNC:ARB:SRAT 600E6"])
