@@ -1,5 +1,7 @@
 """A serial line: raw bytes both ways, whoever is connected."""
 
+import os
+
 import numpy as np
 import pytest
 import pyvisa
@@ -36,6 +38,18 @@ def test_every_byte_passes(serial_path, bench):
         line.write(b"READ:COND? 0,2000\n")
         assert line.read(6 + 4000 + 1)[:6] == b"#44000"
     assert bench.sample.ledger.push_pulses == counts.sum()
+
+
+def test_nothing_is_echoed_to_a_client_that_sets_nothing(serial_path):
+    line = os.open(serial_path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        os.write(line, b"*IDN?\n")
+        assert os.read(line, 1000).startswith(b"domainwall-hil,DWA-1")
+        # Echoed, the reply would have come back as a command.
+        os.write(line, b"SYST:ERR?\n")
+        assert os.read(line, 1000) == b'0,"No error"\n'
+    finally:
+        os.close(line)
 
 
 def test_a_reply_that_nobody_reads_is_thrown_away_and_the_line_goes_on(serial_path, caplog):
