@@ -289,9 +289,14 @@ class Channel:
             return tuple(span for span in self._ratings.current_ranges_a if span >= _HIGH_CAPACITANCE_RANGE_A)
         return self._ratings.current_ranges_a
 
+    @property
+    def _sourced(self) -> str:
+        return "v" if self._settings["source.func"] == _VOLTS else "i"
+
     def _source_range(self, kind: str) -> float:
         if self._settings[f"source.autorange{kind}"]:
-            return range_for(self._settings[f"source.level{kind}"], self._ranges(kind))
+            is_held = self._held is not None and kind == self._sourced
+            return range_for(self._level if is_held else self._settings[f"source.level{kind}"], self._ranges(kind))
         return self._settings[f"source.range{kind}"]
 
     def _set_source_range(self, kind: str, value: Argument) -> None:
@@ -512,7 +517,10 @@ class Channel:
         if settings["trigger.source.action"]:
             levels = self._swept_levels(points)
         levels = np.tile(levels, rounds)
+        # One range for all of it: the sweep's own where the source chooses its range.
+        self._held = float(levels[np.argmax(np.abs(levels))])
         stage = self._stage(extra_s=max(settings["source.delay"], 0.0))
+        self._held = None
         if settings["trigger.measure.action"] and self._sweep_measures:
             for _, buffer in self._sweep_measures:
                 buffer.start()

@@ -356,6 +356,16 @@ def test_what_is_too_long_is_dropped(target, message, codes):
     target.check_intact()
 
 
+def test_a_script_that_grows_for_ever_is_not_kept(target):
+    target.say("loadscript big\n")
+    for _ in range(30):
+        target.say("-- comment\n" * 4000)
+    assert sum(map(len, target.device._script.lines)) <= exchange.LONGEST_SCRIPT
+    target.say("endscript\n")
+    assert target.errors() == [-363]
+    target.check_intact()
+
+
 def test_a_script_that_never_ends_is_given_up_by_a_device_clear(target):
     target.say("loadscript lost\nprint(1)\n")
     target.say("*IDN?\n")

@@ -1,6 +1,7 @@
 """The sandbox alone: what crosses the border between Lua and Python, and how."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ class Rig:
         host = Host(say=self.lines.append, text_of=lambda value: f"{value:g}", report=self.errors.append, now_s=float)
         self.sandbox = Sandbox(vocabulary, host)
 
-    def call(self, *arguments: object) -> object:
+    def call(self, *arguments: object) -> Any:
         self.calls.append(arguments)
         return self.result
 
