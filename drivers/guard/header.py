@@ -21,7 +21,7 @@ _KEYWORD: Final = re.compile(r"(\*?[A-Z_]+(?:[0-9]+[A-Z_]+)*)([0-9]*)")
 SUSPICIOUS: Final = (
     "VOLT", "CURR", "POW", "LEV", "AMPL", "OFFS", "HIGH", "LOW", "WIDT", "PER", "FREQ", "COUN", "NCYC", "LIST", "SWE",
     "DATA", "PATT", "PULS", "PROT", "LIM", "ILIM", "VLIM", "TRIG", "ARM", "INIT", "OUTP", "FUNC", "BURS", "DIG", "APPL",
-    "MEM", "PRES", "DCYC", "HOLD", "MODE", "CMOD", "BCO", "STAT", "LOAD", "POL", "SOUR", "CLOS", "OPEN",
+    "MEM", "MMEM", "PRES", "DCYC", "HOLD", "MODE", "CMOD", "BCO", "STAT", "LOAD", "POL", "SOUR", "CLOS", "OPEN",
     "SCAN", "PCO", "OCO", "SPER", "CONT", "ROUT", "AM", "FM", "PM", "FSK", "PWM", "BPSK", "SUM", "COMB", "COUP",
     "TRAC", "TRAN", "DEL", "WAV", "SEQ", "CAL", "DIAG", "SERV", "EXEC", "RUN", "MACR", "SCR", "LANG", "PROG", "RCL",
 )

@@ -155,26 +155,6 @@ class ScpiScreen:
         return Reply.ERRORS if _ERROR_QUERY.fullmatch(unit.header) else None
 
 
-class PassScreen:  # TRANSITION: goes before this is committed
-    def judge(self, data):
-        return Verdict(False, None, None)
-
-    def sent(self, verdict):
-        pass
-
-    def lost(self):
-        pass
-
-    def trigger(self):
-        pass
-
-    def pending(self):
-        return frozenset()
-
-    def replied(self, kind, data, settings):
-        pass
-
-
 @final
 class _Draft:
     """The state as a message would leave it."""

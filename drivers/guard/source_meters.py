@@ -74,8 +74,7 @@ class SourceGuard:
 
     def holds(self, state: State) -> None:
         """Check the settings where the output may be on by a command that the guard has seen."""
-        output = state.may_be(self.name("output"))
-        if output is not None and "ON" in output:
+        if state.may_have_become(self.name("output"), "ON"):
             self.check_ready(state)
 
     def check_ready(self, state: State) -> None:

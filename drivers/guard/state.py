@@ -37,11 +37,19 @@ class _Facts:
     told: dict[str, Value] = field(default_factory=dict)
     numbers: dict[str, Span | None] = field(default_factory=dict)
     words: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    tried: dict[str, frozenset[str]] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     doubtful: set[str] = field(default_factory=set)
 
     def copied(self) -> "_Facts":
-        return _Facts(dict(self.told), dict(self.numbers), dict(self.words), set(self.pending), set(self.doubtful))
+        return _Facts(
+            dict(self.told),
+            dict(self.numbers),
+            dict(self.words),
+            dict(self.tried),
+            set(self.pending),
+            set(self.doubtful),
+        )
 
 
 @final
@@ -67,7 +75,7 @@ class State:
         self._facts.pending.discard(name)
         self._facts.doubtful.discard(name)
         if isinstance(value, str):
-            self._facts.words[name] = frozenset((value,))
+            self._facts.words[name] = self._facts.tried[name] = frozenset((value,))
         else:
             self._facts.numbers[name] = Span(value, value)
 
@@ -79,6 +87,7 @@ class State:
         if isinstance(value, str):
             known = self._facts.words.get(name)
             self._facts.words[name] = None if known is None else known | {value}
+            self._facts.tried[name] = self._facts.tried.get(name, frozenset()) | {value}
         else:
             before = self._facts.numbers.get(name)
             self._facts.numbers[name] = None if before is None else before.joined(span or Span(value, value))
@@ -90,6 +99,11 @@ class State:
         self._facts.words.pop(name, None)
         self._facts.pending.discard(name)
         self._facts.doubtful.add(name)
+
+    def blur_all(self, prefix: str) -> None:
+        """The same for all settings whose names begin so."""
+        for name in [name for name in (*self._facts.told, *self._facts.doubtful) if name.startswith(prefix)]:
+            self.blur(name)
 
     @property
     def pending(self) -> frozenset[str]:
@@ -117,6 +131,13 @@ class State:
     def may_be(self, name: str) -> frozenset[str] | None:
         """Return which words a setting may be; None if it is unknown."""
         return self._facts.words.get(name)
+
+    def may_have_become(self, name: str, *values: str) -> bool:
+        """Return whether a setting may be one of these words because it was, or because it was told so.
+
+        An unknown setting that nobody touched may be anything, and yet nothing that went past the guard made it so.
+        """
+        return not self._facts.tried.get(name, frozenset()).isdisjoint(values)
 
     def is_surely(self, name: str, *values: str) -> bool:
         """Return whether a setting is one of these words, whatever was refused."""

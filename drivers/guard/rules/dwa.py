@@ -87,17 +87,17 @@ class _Guard:
 
     def fire(self, state: State, _: Call) -> None:
         if not state.is_surely("output", "OFF"):
-            for side in _SIDES:
-                self._check(state, side)
+            self._limits.check_energy(sum(self._energy_j(state, side) for side in _SIDES))
         for side in _SIDES:
             # A fired pattern is forgotten; one that was refused still waits.
             if (before := state.span(f"{side}_count")) is not None:
                 state.tell(f"{side}_count", 0.0, Span(0.0, before.high))
 
-    def _check(self, state: State, side: str) -> None:
+    def _energy_j(self, state: State, side: str) -> float:
+        """Return the most energy that one side of the pattern may put into a device; check its pulses."""
         _, count = known(state, f"{side}_count", f"counts of the {side} pattern", "send PATTern:CLEar first")
         if count == 0:
-            return
+            return 0.0
         lowest_v, amplitude_v = known(state, f"{side}_amplitude", f"{side} amplitude", _REMEDY)
         shortest_s, width_s = known(state, f"{side}_width", f"{side} width", _REMEDY)
         for limit, low, high in (
@@ -106,7 +106,7 @@ class _Guard:
         ):
             limit.check(low)
             limit.check(high)
-        self._limits.check_burst(count, width_s, amplitude_v)
+        return self._limits.energy_j(count, width_s, amplitude_v)
 
 
 def _narrowed(limit: Limit, pair: tuple[float, float] | None, place: str) -> Limit:

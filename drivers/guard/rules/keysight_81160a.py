@@ -131,10 +131,9 @@ class _Guard:
 
     def holds(self, state: State) -> None:
         """Check what may be on; before the output is known, refuse at least what would run without end."""
-        output = state.may_be("output")
-        if output is not None and "ON" in output:
+        if state.may_have_become("output", "ON"):
             self._check_ready(state)
-        elif output is None and state.told("arm") not in (None, "MAN"):
+        elif state.may_be("output") is None and state.may_have_become("arm", "IMM", "INT2", "EXT"):
             raise LimitError("the arm source would send pulses without end if the output is on: switch it off first")
 
     def frequency(self, state: State, call: Call) -> None:

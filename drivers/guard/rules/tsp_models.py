@@ -10,9 +10,7 @@ from drivers.guard.source_meters import SourceGuard, source_limits
 from drivers.guard.state import State
 from drivers.guard.tsp import TspRules, literal
 from drivers.limits import Limit
-
-VOLTAGE = Limit(quantity="source voltage", low=-40.4, high=40.4, unit="V", origin="the 2600B manual")
-COMPLIANCE = Limit(quantity="compliance current", low=1e-12, high=3.03, unit="A", origin="the 2600B manual")
+from drivers.smus.keithley_2600b import RATINGS
 
 _CHANNELS: Final = {"a": "1", "b": "2"}
 _EVERYWHERE: Final = (
@@ -26,7 +24,14 @@ Calls = Callable[[State, tuple[Expression, ...]], None]
 
 def rules_2600b(entry: SourceMeterEntry, place: str) -> TspRules:
     """Return the rules for one unit; both channels are held to the limits of the entry."""
-    limits = source_limits(entry, VOLTAGE, COMPLIANCE, place)
+    ratings = RATINGS[entry.model.removeprefix("keithley-").upper()]
+    voltage = Limit(
+        quantity="source voltage", low=-ratings.voltage_v, high=ratings.voltage_v, unit="V", origin="the 2600B manual"
+    )
+    compliance = Limit(
+        quantity="compliance current", low=0.0, high=ratings.current_a, unit="A", origin="the 2600B manual"
+    )
+    limits = source_limits(entry, voltage, compliance, place)
     assignments: dict[str, Assigns | None] = {}
     calls: dict[str, Calls | None] = {}
     reset: dict[str, float | str] = {}
