@@ -323,15 +323,15 @@ class Keysight33500B:
             f"TRIG{self._channel}:SOUR BUS",
             f"{source}:VOLT:LIM:STAT OFF",
             f"OUTP{self._channel}:LOAD {number(self._bounds.load_ohm)}",
-            f"{source}:FUNC PULS",
-            f"OUTP{self._channel}:POL {'NORM' if pulse.polarity is Polarity.PUSH else 'INV'}",
-            *self._levels(*_levels(pulse)),
-            # Shortest edges and width first: the period must at all times hold the width and the edges.
+            # Shortest edges and width before the period, and both before the pulse: at all times, it must hold them.
             f"{source}:FUNC:PULS:HOLD WIDT",
             f"{source}:FUNC:PULS:TRAN:BOTH {number(self._family.edge_s)}",
             f"{source}:FUNC:PULS:WIDT {number(self._family.width.low)}",
             f"{source}:FUNC:PULS:PER {number(self._period_s(pulse))}",
+            f"{source}:FUNC PULS",
             f"{source}:FUNC:PULS:WIDT {number(pulse.width_s)}",
+            f"OUTP{self._channel}:POL {'NORM' if pulse.polarity is Polarity.PUSH else 'INV'}",
+            *self._levels(*_levels(pulse)),
             *self._bursts(is_on=True),
             *self._box_limits(),
         )
