@@ -17,6 +17,7 @@ from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Expression, Raw
 from sim_instruments.scpi_parameter import ChannelList, Choice, Crosspoint, Integer, Real
 from sim_instruments.scpi_setting import real_setting, setting, switch_setting
+from sim_instruments.scpi_status_registers import RegisterSet
 from sim_instruments.scpi_tree import Command
 from sim_instruments.status import Status
 
@@ -32,6 +33,7 @@ RELAY_S: Final = 3e-3
 """Time a relay of the card takes to settle, seconds."""
 
 _PATTERNS = 100
+_SETTLED = 2  # of the operation register: relays have moved and come to rest
 _SETTLING = Real(unit="S", low=0.0, high=99999.999, default=0.0)
 _DELAY = Real(unit="S", low=0.0, high=99999.999, default=0.0)
 _SOURCE = Choice(("IMMediate", "BUS", "MANual", "TIMer", "EXTernal", "HOLD", "TLINk"))
@@ -85,6 +87,7 @@ class Keithley7001:
         self._slot = place.wiring.config.slot
         self._settings = _Settings()
         self._patterns: dict[int, tuple[Crosspoint, ...]] = {}
+        self._operation, self._questionable = RegisterSet(), RegisterSet()
         self._steps: deque[Crosspoint] = deque()
         self._scanned: Crosspoint | None = None
 
@@ -92,13 +95,19 @@ class Keithley7001:
     def traits(self) -> Traits:
         """Return what differs between models outside their command tables."""
         name = self._model.removeprefix("keithley-")
-        return Traits(identity=f"KEITHLEY INSTRUMENTS INC.,MODEL {name},{self._serial},B01  /A02", error_queue_depth=10)
+        return Traits(
+            identity=f"KEITHLEY INSTRUMENTS INC.,MODEL {name},{self._serial},B01  /A02",
+            error_queue_depth=10,
+            summary_bits=self._summary_bits,
+        )
 
     def commands(self, status: Status, /) -> Sequence[Command]:
         """Return the model's commands, common ones excepted."""
         slots = range(1, SLOTS[self._model] + 1)
         filled = (self._slot,) if self._slot in slots else ()
         channels = ChannelList(slots=filled, rows=ROWS, columns=COLUMNS)
+        for register in (self._operation, self._questionable):
+            status.also_clear(register.clear)
         some, some_or_all = (channels,), (replace(channels, allows_all=True),)
         return (
             Command("[:ROUTe]:CLOSe", self._close, some),
@@ -118,6 +127,9 @@ class Keithley7001:
             *(command for slot in slots for command in self._slot_commands(slot, is_filled=slot in filled)),
             *self._trigger_commands(),
             Command(":SYSTem:PRESet", self.reset),
+            *self._operation.commands(":STATus:OPERation"),
+            *self._questionable.commands(":STATus:QUEStionable"),
+            Command(":STATus:PRESet", self._preset_registers),
             Command(":STATus:QUEue[:NEXT]?", lambda: self._next_error(status)),
         )
 
@@ -194,6 +206,7 @@ class Keithley7001:
 
     def _settle(self) -> None:
         self._clock.advance(RELAY_S + self._settings.settling_s)
+        self._operation.note(_SETTLED)
 
     def _save(self, location: int) -> None:
         self._patterns[location] = self._wiring.closed
@@ -244,6 +257,13 @@ class Keithley7001:
     def _require_idle(self) -> None:
         if self._steps:
             raise ScpiError(-221, "a scan is going on: send ABORt")
+
+    def _preset_registers(self) -> None:
+        self._operation.preset()
+        self._questionable.preset()
+
+    def _summary_bits(self) -> int:
+        return 8 * self._questionable.has_summary + 128 * self._operation.has_summary
 
     def _flags(self, points: tuple[Crosspoint, ...], wanted: bool) -> str:
         return ",".join(str(int(self._wiring.is_closed(point) is wanted)) for point in points)

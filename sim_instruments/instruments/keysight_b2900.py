@@ -103,6 +103,8 @@ class KeysightB2900:
     def commands(self, status: Status, /) -> Sequence[Command]:
         """Return the model's commands, common ones excepted."""
         channels = zip(self._channels, self._traces, strict=True)
+        for register in (self._operation, self._questionable, self._measurement):
+            status.also_clear(register.clear)
         return (
             *(command for channel, trace in channels for command in self._channel_commands(channel, trace)),
             *self._format.commands(),

@@ -205,3 +205,13 @@ def test_a_long_scan_under_voltage_keeps_the_newest_hot_switches(switch):
 def test_a_scan_starts_with_its_channels_open(switch):
     switch.write(":CLOS (@1!1!2,1!4!4);:ROUT:SCAN (@1!1!1,1!1!2);:INIT")
     assert closed(switch) == ["1!1!1", "1!4!4"]
+
+
+def test_settled_relays_are_an_event_that_can_ask_for_service(switch):
+    switch.write(":STAT:OPER:ENAB 2;*SRE 128;:CLOS (@1!1!1)")
+    assert switch.instrument.poll() & (64 + 128) == 64 + 128
+    assert switch.ask(":STAT:OPER?;:STAT:OPER?") == "2;0"
+    switch.write(":OPEN ALL;*CLS")
+    assert switch.ask(":STAT:OPER?;:STAT:QUES:COND?") == "0;0"
+    switch.write(":STAT:PRES")
+    assert switch.ask(":STAT:OPER:ENAB?") == "0"

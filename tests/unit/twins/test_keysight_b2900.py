@@ -543,6 +543,8 @@ def test_an_enabled_register_shows_in_the_status_byte(smu: Talk):
     assert int(smu.ask("*STB?")) & 128 == 0
     smu.write("TRIG:SOUR BUS;:INIT")
     assert int(smu.ask("*STB?")) & 128
+    smu.write("*CLS")
+    assert int(smu.ask("*STB?")) & 128 == 0
     smu.write("STAT:PRES")
     assert smu.ask("STAT:OPER:ENAB?") == "0"
 
