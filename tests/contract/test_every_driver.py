@@ -50,7 +50,8 @@ def pulse_for(source: PulseSource | ArrayProgrammer, polarity: Polarity = Polari
     amplitude, width = limit_of(source, "V"), limit_of(source, "s")
     return Pulse(
         polarity=polarity,
-        amplitude_v=min(max(1.5, amplitude.low), amplitude.high),
+        # Clear of the edge, where rounding to the instrument's resolution may lead outside.
+        amplitude_v=min(max(1.5, 1.1 * amplitude.low), amplitude.high),
         width_s=min(max(1e-6, width.low), width.high),
     )
 
