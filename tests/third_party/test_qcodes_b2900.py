@@ -2,9 +2,10 @@
 
 QCoDeS has one driver for the family, written for the B2962A power source; it does not look at the model's name, and all
 its commands are common to the B2900s. Exercised: `get_idn`, `connect_message`, `snapshot`, `print_readable_snapshot`,
-`ask`, `write`, `close`; on both channels `source_mode`, `source_voltage`, `source_current`, `voltage_limit`, `current_limit`,
-`enable`, `voltage`, `current`, `resistance`, `remote_sensing`. PyMeasure 0.16 has no driver for this family: its
-`AgilentB2981` to `AgilentB2987` are electrometers with another input section.
+`ask`, `write`, `close`; on both channels `source_mode`, `source_voltage`, `source_current`, `voltage_limit`,
+`current_limit`, `enable`, `voltage`, `current`, `resistance`, `remote_sensing`. PyMeasure 0.16 has no driver for this
+family: its `AgilentB2981` to `AgilentB2987` are electrometers with another input section. Neither has one for the
+Keithley 7001 or 7002.
 """
 
 import re
