@@ -191,6 +191,9 @@ class Keithley2450:
 
     def _prepare(self) -> None:
         self.make_safe()
+        if self.session.link.generation:
+            # What the queue holds after a resynchronisation belongs to the failure before it.
+            self.session.drain_errors()
         for command in _SETUP:
             self.session.command(command)
         self.session.check_errors("setting up")
