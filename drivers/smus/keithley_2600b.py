@@ -6,7 +6,7 @@ binary block fetches them: a thousand points are ten messages.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from drivers import scpi
 from drivers.entries import SourceMeterEntry
-from drivers.errors import ConfigError, InstrumentError
+from drivers.errors import ConfigError, InstrumentError, SettingsChanged
 from drivers.instrument import Kind, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
 from drivers.model import Model, narrowed
@@ -98,7 +98,8 @@ class Keithley2600B:
         self._buffer = f"{self._smu}.nvbuffer1"
         self._voltage = voltage
         self._compliance = compliance
-        self._level_v = 0.0
+        self._level = Setting(query=f"print({self._smu}.source.levelv)", value=0.0)
+        self._limit = Setting(query=f"print({self._smu}.source.limiti)", value=0.0)
         self._prepared_generation = -1
         self._read_output()
 
@@ -118,12 +119,7 @@ class Keithley2600B:
         self._compliance.check(compliance_a)
         if not self._is_prepared:
             self._prepare()
-        # The compliance first, so that a new level never meets an old, wider one.
-        self._set("source.limiti", compliance_a)
-        self._set("source.levelv", level_v)
-        self.session.check_errors("setting the source")
-        self.session.confirm((self._setting("source.limiti", compliance_a), self._setting("source.levelv", level_v)))
-        self._level_v = level_v
+        self._set_source(level_v, compliance_a)
 
     def output_on(self) -> None:
         """Switch the output on and see that it is."""
@@ -136,21 +132,35 @@ class Keithley2600B:
         self.make_safe()
 
     def measure(self) -> Reading:
-        """Measure the current once at the present level."""
+        """Measure the current once at the present level.
+
+        Raises:
+            InstrumentError: if the output is off.
+            SettingsChanged: if level, compliance or output are not as they were left.
+        """
         self._need_output()
         name = self._smu
-        current_a, is_limited = self.session.ask(
-            f"print({name}.measure.i(), {name}.source.compliance, {name}.source.output)", self._parse_measurement
+        # One message, so that what the source was doing is known of this very reading.
+        current_a, is_limited, output, level_v, limit_a = self.session.ask(
+            f"print({name}.measure.i(), {name}.source.compliance, {name}.source.output, "
+            f"{name}.source.levelv, {name}.source.limiti)",
+            _parse_measurement,
         )
-        readings = buffered.as_readings([self._level_v], [current_a], [is_limited])
+        self._check_source(output, level_v, limit_a)
+        readings = buffered.as_readings([level_v], [current_a], [is_limited])
         return Reading(
-            voltage_v=self._level_v,
+            voltage_v=self._level.value,
             current_a=float(readings.current_a[0]),
             quality=buffered.quality(current_a, limited=is_limited),
         )
 
     def measure_many(self, count: int) -> Readings:
-        """Measure the current `count` times at the present level, into the instrument's buffer."""
+        """Measure the current `count` times at the present level, into the instrument's buffer.
+
+        Raises:
+            InstrumentError: if the output is off, or readings are missing.
+            SettingsChanged: if level, compliance or output are not as they were left.
+        """
         buffered.checked_count(count)
         self._need_output()
         parts: list[Readings] = []
@@ -160,7 +170,7 @@ class Keithley2600B:
             self.session.command(
                 f"{name}.measure.count = {piece}; {name}.measure.i({self._buffer}); {name}.measure.count = 1"
             )
-            self._await_readings(piece, taking=piece, is_on=True)
+            self._await_readings(piece, taking=piece)
             parts.append(self._fetch(piece))
         self.session.check_errors("measuring")
         return buffered.joined(parts)
@@ -171,11 +181,7 @@ class Keithley2600B:
         self._compliance.check(compliance_a)
         self._prepare()
         # The output is at 0 V until the trigger model takes over, and again when it is through.
-        self._set("source.limiti", compliance_a)
-        self._set("source.levelv", 0.0)
-        self.session.check_errors("setting the source")
-        self.session.confirm((self._setting("source.limiti", compliance_a), self._setting("source.levelv", 0.0)))
-        self._level_v = 0.0
+        self._set_source(0.0, compliance_a)
         # What a sweep leaves behind when it fails is set up anew.
         self._prepared_generation = -1
         try:
@@ -212,7 +218,7 @@ class Keithley2600B:
             if start == 0:
                 self._switch_on()
             self.session.command(f"{name}.trigger.initiate(); waitcomplete()")
-            self._await_readings(start + len(part), taking=len(part), is_on=True)
+            self._await_readings(start + len(part), taking=len(part))
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -258,9 +264,6 @@ class Keithley2600B:
     def _set(self, attribute: str, value: float) -> None:
         self.session.command(f"{self._smu}.{attribute} = {scpi.format_number(value)}")
 
-    def _setting(self, attribute: str, value: float) -> Setting:
-        return Setting(query=f"print({self._smu}.{attribute})", value=value)
-
     def _switch_on(self) -> None:
         self.session.output = OutputState.UNKNOWN
         self.session.command(f"{self._smu}.source.output = 1")
@@ -279,38 +282,41 @@ class Keithley2600B:
                 f"{self.name} cannot measure with its output {self.session.output}: switch it on first"
             )
 
-    def _parse_measurement(self, reply: str) -> tuple[float, bool]:
-        current, compliance, output = parse_fields(reply, 3)
-        reading = scpi.parse_real(current), parse_boolean(compliance)
-        self._note_output(scpi.parse_real(output), is_on=True)
-        return reading
+    def _set_source(self, level_v: float, compliance_a: float) -> None:
+        # The compliance first, so that a new level never meets an old, wider one.
+        self._set("source.limiti", compliance_a)
+        self._set("source.levelv", level_v)
+        self.session.check_errors("setting the source")
+        self._limit = replace(self._limit, value=compliance_a)
+        self._level = replace(self._level, value=level_v)
+        self.session.confirm((self._limit, self._level))
 
-    def _note_output(self, state: float, *, is_on: bool) -> None:
-        """Raise `InstrumentError` if the output is not as it was left: the readings are then none."""
-        if (state == 1) is not is_on:
-            self.session.output = OutputState.ON if state == 1 else OutputState.OFF
-            raise self.session.refusal(
-                f"has its output {self.session.output} where it was left otherwise: a reset, or another client"
-            )
+    def _check_source(self, output: float, level_v: float, limit_a: float) -> None:
+        """Raise `SettingsChanged` if the source is not as it was left: what was read then says nothing."""
+        if output != 1:
+            self.session.output = OutputState.OFF
+            raise SettingsChanged(f"{self.name} has its output off: a reset, or another client; set it up again")
+        for setting, found in ((self._level, level_v), (self._limit, limit_a)):
+            if not setting.is_met_by(found):
+                raise SettingsChanged(
+                    f"{self.name} answers {found:g} to {setting.query} where {setting.value:g} was set: "
+                    "a reset, or another client; set it up again"
+                )
 
     def _clear_buffer(self) -> None:
         self.session.command(
             f"{self._buffer}.clear(); {self._buffer}.appendmode = 1; {self._buffer}.collectsourcevalues = 1"
         )
 
-    def _await_readings(self, count: int, *, taking: int, is_on: bool) -> None:
+    def _await_readings(self, count: int, *, taking: int) -> None:
         """Wait until the buffer holds `count` readings, of which the last command takes `taking`."""
-
-        def parse(reply: str) -> tuple[float, float]:
-            taken, output = parse_fields(reply, 2)
-            return scpi.parse_real(taken), scpi.parse_real(output)
-
-        taken, output = self.session.ask(
-            f"print({self._buffer}.n, {self._smu}.source.output)",
-            parse,
+        name = self._smu
+        taken, output, level_v, limit_a = self.session.ask(
+            f"print({self._buffer}.n, {name}.source.output, {name}.source.levelv, {name}.source.limiti)",
+            lambda reply: [scpi.parse_real(field) for field in parse_fields(reply, 4)],
             timeout_s=_MARGIN_S + taking * buffered.SLOWEST_READING_S,
         )
-        self._note_output(output, is_on=is_on)
+        self._check_source(output, level_v, limit_a)
         if taken != count:
             raise self.session.refusal(f"took {taken:g} of {count} readings", self.session.drain_errors())
 
@@ -325,6 +331,12 @@ class Keithley2600B:
         )
         rows = block.astype(np.float64).reshape(count, _ROW)
         return buffered.as_readings(rows[:, 1], rows[:, 0], rows[:, 2].astype(np.int64) & _IN_COMPLIANCE != 0)
+
+
+def _parse_measurement(reply: str) -> tuple[float, bool, float, float, float]:
+    current, compliance, *source = parse_fields(reply, 5)
+    output, level_v, limit_a = map(scpi.parse_real, source)
+    return scpi.parse_real(current), parse_boolean(compliance), output, level_v, limit_a
 
 
 def _prepare(model: str, entry: SourceMeterEntry, place: str) -> Callable[[Session], Keithley2600B]:
