@@ -3,9 +3,9 @@
 Exercised: `IDN`, `connect_message`, `error`, `flush_error_queue`, `snapshot`, `print_readable_snapshot`,
 `device_clear`, `force_trigger`, `sync_channel_phases`, `ask`, `write`, `close`; on `ch1` and `ch2` every parameter of
 `TWO_WAYS` (function, frequency, levels, output, pulse width, trigger, burst); on `sync` `output` and `source`. The
-33522B and the 33622A have twins of their own. The drivers of the 33512B and the 33511B speak to the twin of the 33522B, of whose
-commands theirs are a part; QCoDeS notes in its log that the model's name is another. Not exercised: `amplitude_unit`
-other than VPP, which the twins do not model, and the drivers of other series (33210A, 33250A, 33611A).
+33522B and the 33622A have twins of their own. The drivers of the 33512B and the 33511B speak to the twin of the
+33522B, of whose commands theirs are a part; QCoDeS notes in its log that the model's name is another. Not exercised:
+`amplitude_unit` other than VPP, which the twins do not model, and the drivers of other series (33210A, 33250A, 33611A).
 """
 
 import logging
