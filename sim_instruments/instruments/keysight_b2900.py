@@ -14,6 +14,7 @@ import numpy as np
 from sim_instruments.instrument import Traits
 from sim_instruments.instruments.keysight_b2900_channel import Channel
 from sim_instruments.instruments.keysight_b2900_readings import NO_READINGS, OutputFormat, columns, side_by_side
+from sim_instruments.instruments.keysight_b2900_stage import Stage
 from sim_instruments.instruments.keysight_b2900_trace import Trace
 from sim_instruments.instruments.keysight_b2900_trigger import BOTH, MOST_READINGS
 from sim_instruments.place import Place
@@ -137,15 +138,15 @@ class KeysightB2900:
             if is_wired:
                 self._wiring.set_live(f"{self._model} {self._serial}", is_live)
 
-        return Channel(
+        stage = Stage(
             number,
-            clock=place.sample.clock,
-            noise=place.sample.noise_source(place.serial if is_wired else f"{place.serial} {number}"),
             line_hz=lambda: self._line_hz,
             conductance_s=(lambda: measured_conductance_s(place)) if is_wired else (lambda: 0.0),
             interlock_closed=place.interlock_closed,
             set_live=set_live,
         )
+        noise = place.sample.noise_source(place.serial if is_wired else f"{place.serial} {number}")
+        return Channel(number, stage, clock=place.sample.clock, noise=noise)
 
     def _channel_commands(self, channel: Channel, trace: Trace) -> tuple[Command, ...]:
         sense = f":SENSe{'#' if channel.number == 1 else channel.number}"
@@ -223,6 +224,7 @@ class KeysightB2900:
             Real(unit="S", low=0.05, high=12.75, default=0.1),
         )
         return (
+            Command("*OPT?", lambda: "0"),
             Command(":SYSTem:ERRor:ALL?", lambda: all_errors(_error_reply)),
             Command(":SYSTem:ERRor:CODE[:NEXT]?", lambda: code(status.next_error())),
             Command(":SYSTem:ERRor:CODE:ALL?", lambda: all_errors(code)),

@@ -72,7 +72,7 @@ def ready(smu: Talk) -> Talk:
 
 @pytest.mark.parametrize(("model", "name"), [("keysight-b2901a", "B2901A"), ("keysight-b2902a", "B2902A")])
 def test_identity(model: str, name: str):
-    assert Talk(model).ask("*IDN?") == f"Keysight Technologies,{name},MY0001,3.4.2011.5100"
+    assert Talk(model).ask("*IDN?;*OPT?") == f"Keysight Technologies,{name},MY0001,3.4.2011.5100;0"
 
 
 def test_errors_are_signed_and_come_one_by_one_or_all_at_once(smu: Talk):
