@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlparse
 
 import msgspec
 
-from drivers import Bench, HilError, load_bench
+from drivers import HilError, load_bench
+from drivers.inspection import Inspection, inspect_bench
 
 DISTRIBUTION = "domainwall-hil"
 PACKAGES = ("hil", "drivers", "sim_instruments", "calibration", "tui")
@@ -35,16 +36,28 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     ok: bool
     checks: list[Check]
+    instruments: list[Inspection]
+    """Each instrument of the bench."""
 
 
-def diagnose(bench: Path | None) -> Diagnosis:
-    """Run every check; none of them moves a wall or switches an output on.
+def diagnose(
+    bench: Path | None,
+    *,
+    self_test: bool = False,
+    progress: Callable[[int, int, str], None] = lambda _done, _total, _text: None,
+) -> Diagnosis:
+    """Run every check; none of them moves a wall or switches an output.
 
     Args:
         bench: bench file, or None for the simulated bench that ships.
+        self_test: whether instruments run their self tests too, except where an output is on.
+        progress: told how many instruments were looked at, how many there are, and the next one's name.
     """
-    checks = [_python(), *(_ownership(name) for name in (*PACKAGES, *PLUGINS)), _numerics(), _monitor(), *_bench(bench)]
-    return Diagnosis(ok=all(check.ok for check in checks), checks=checks)
+    checks = [_python(), *(_ownership(name) for name in (*PACKAGES, *PLUGINS)), _numerics(), _monitor()]
+    bench_check, instruments = _bench(bench, self_test=self_test, progress=progress)
+    checks.append(bench_check)
+    is_ok = all(check.ok for check in checks) and all(instrument.ok for instrument in instruments)
+    return Diagnosis(ok=is_ok, checks=checks, instruments=list(instruments))
 
 
 def _python() -> Check:
@@ -108,23 +121,21 @@ def _monitor() -> Check:
     )
 
 
-def _bench(path: Path | None) -> list[Check]:
+def _bench(
+    path: Path | None, *, self_test: bool, progress: Callable[[int, int, str], None]
+) -> tuple[Check, tuple[Inspection, ...]]:
     name = f"bench {path or 'default'}"
     try:
-        with Bench.open(load_bench(path)) as bench:
-            found = [(item.name, f"{item.identity.manufacturer} {item.identity.model}") for item in bench.instruments]
-            instruments = [Check(name=f"instrument {key}", ok=True, detail=detail) for key, detail in found]
-            return [Check(name=name, ok=True, detail=bench.config.library), *instruments]
-    except (HilError, ExceptionGroup) as error:
-        notes = getattr(error, "__notes__", [])
-        return [
-            Check(
-                name=name,
-                ok=False,
-                detail="; ".join([str(error), *notes]),
-                remedy="see the message; check addresses with `hil discover`",
-            )
-        ]
+        config = load_bench(path)
+        instruments = inspect_bench(config, self_test=self_test, progress=progress)
+    except HilError as error:
+        detail = "; ".join([str(error), *getattr(error, "__notes__", [])])
+        return Check(name=name, ok=False, detail=detail, remedy="correct the file as the message says"), ()
+    there = sum(instrument.identity is not None for instrument in instruments)
+    detail = f"{there} of {len(instruments)} instruments answer through the library {config.library or 'PyVISA chose'}"
+    return Check(
+        name=name, ok=there == len(instruments), detail=detail, remedy="see the instruments below"
+    ), instruments
 
 
 def _attempt(name: str, action: Callable[[], str], remedy: str) -> Check:

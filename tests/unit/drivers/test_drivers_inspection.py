@@ -1,0 +1,112 @@
+"""The look at a bench: one by one, nothing switched, what is wrong said with a remedy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers import load_bench
+from drivers.entries import SourceMeterEntry
+from drivers.inspection import INTERLOCKS, Inspection, inspect_bench
+from drivers.models import MODELS
+
+ARRAY, SMU = "TCPIP0::array.bench::inst0::INSTR", "TCPIP0::smu.bench::inst0::INSTR"
+
+
+@pytest.fixture
+def look(small_bench: Any) -> Callable[..., dict[str, Inspection]]:
+    return lambda **keywords: {item.name: item for item in inspect_bench(load_bench(small_bench.file), **keywords)}
+
+
+def test_a_bench_in_order(look: Callable[..., dict[str, Inspection]], small_bench: Any):
+    found = look(self_test=True)
+    assert list(found) == ["pulser", "smu", "switch", "array"]
+    assert all(item.ok for item in found.values()), found
+    assert all((item.self_test or "").startswith("passed") for item in found.values())
+    assert found["smu"].interlock == "closed"
+    assert found["switch"].output == "none"
+    origins = {limit.origin for limit in found["array"].limits}
+    assert any(str(small_bench.file) in origin for origin in origins)
+
+
+def test_one_missing_instrument_does_not_hide_the_others(small_bench: Any):
+    text = small_bench.file.read_text()
+    small_bench.file.write_text(text.replace(SMU, "TCPIP0::elsewhere::inst0::INSTR"))
+    found = {item.name: item for item in inspect_bench(load_bench(small_bench.file))}
+    assert [item.name for item in found.values() if not item.ok] == ["smu"]
+    assert found["smu"].identity is None
+    (problem,) = found["smu"].problems
+    assert "nothing is there" in problem.what
+    assert "cabling" in problem.remedy
+    assert found["array"].identity is not None
+
+
+def test_errors_are_listed_and_forgotten(look: Callable[..., dict[str, Inspection]], small_bench: Any):
+    small_bench.simulated.instruments[ARRAY].receive(b"NONSENSE\n", has_end=True)
+    first, second = look()["array"], look()["array"]
+    assert [entry[:4] for entry in first.errors] == ["-113"]
+    assert "-113" in first.problems[0].what
+    assert second.ok
+
+
+def test_an_output_that_is_on_is_told_and_left_on_and_not_tested(
+    look: Callable[..., dict[str, Inspection]], small_bench: Any
+):
+    array = small_bench.simulated.instruments[ARRAY]
+    array.receive(b"OUTP ON\n", has_end=True)
+    found = look(self_test=True)["array"]
+    assert found.output == "on"
+    assert found.self_test is None
+    assert [problem.what for problem in found.problems] == [
+        "its output is on",
+        "not self-tested, as its output is on",
+    ]
+    array.receive(b"OUTP?\n", has_end=True)
+    assert array.send(10, has_end=True).data == b"1\n"
+
+
+def test_nothing_is_switched_on(look: Callable[..., dict[str, Inspection]], small_bench: Any):
+    heard: list[bytes] = []
+    for instrument in small_bench.simulated.instruments.values():
+        receive = instrument.receive
+        instrument.receive = lambda data, receive=receive, **keywords: (
+            heard.append(bytes(data)),
+            receive(data, **keywords),
+        )[1]
+    look(self_test=True)
+    assert len(heard) > 10
+    assert [message for message in heard if not message.split(b" ")[0].rstrip().endswith(b"?")] == []
+
+
+INTERLOCKED = [model for model in INTERLOCKS if MODELS[model].entry is SourceMeterEntry]
+
+
+@pytest.mark.parametrize("model", INTERLOCKED)
+@pytest.mark.parametrize("state", ["closed", "open"])
+def test_an_open_interlock_is_told(model: str, state: str, make_small_bench: Callable[..., Any], tmp_path: Path):
+    made = make_small_bench()
+    sim = (made.file.parent / "sim.toml").read_text().replace('"keithley-2450"', f'"{model}"')
+    sim = sim.replace('serial = "04000001"', f'serial = "04000001"\ninterlock = "{state}"')
+    (tmp_path / "sim.toml").write_text(sim)
+    bench = tmp_path / "bench.toml"
+    bench.write_text(
+        f'[bench]\nname = "lab"\nlibrary = "sim.toml@domainwall"\n'
+        f'[[instrument]]\nname = "smu"\nmodel = "{model}"\naddress = "{SMU}"\n'
+    )
+    (found,) = inspect_bench(load_bench(bench))
+    assert found.interlock == state
+    assert found.ok is (state == "closed")
+
+
+def test_every_model_with_an_interlock_query_is_in_the_table():
+    assert set(INTERLOCKS) <= set(MODELS)
+
+
+def test_a_failed_self_test_is_told(look: Callable[..., dict[str, Inspection]], small_bench: Any):
+    array = small_bench.simulated.instruments[ARRAY]
+    receive = array.receive
+    array.receive = lambda data, **keywords: receive(data.replace(b"*TST?", b"*OPC?"), **keywords)
+    found = look(self_test=True)["array"]
+    assert found.self_test == "failed"
+    assert "self test" in found.problems[0].what
