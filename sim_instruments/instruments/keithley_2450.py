@@ -8,13 +8,47 @@ off, only the noise is read. Reading disturbs no wall: the read path does not ca
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits
+from sim_instruments.instruments.keithley_2450_settings import (
+    COUNT,
+    DELAY,
+    DURATION,
+    EVENT,
+    INTERLOCK_V,
+    LIGHT,
+    LIST_LENGTH,
+    LIST_MESSAGE,
+    MOST_SWEPT,
+    NPLC,
+    OFF_STATE,
+    OHM_RANGES,
+    PITCH,
+    POINTS,
+    PROGRAM,
+    PROTECTION,
+    RANGE_KIND,
+    RANGES,
+    SCREEN,
+    SENSE_FUNCTIONS,
+    SENSED,
+    SOURCE_FUNCTIONS,
+    SWEPT_DELAY,
+    UNIT_CODES,
+    USERS,
+    GeneralSettings,
+    Program,
+    SenseSettings,
+    SourceFunction,
+    SourceSettings,
+    default_senses,
+    default_sources,
+)
 from sim_instruments.instruments.keithley_2450_traces import (
     ASKED,
     BUFFER,
@@ -24,15 +58,14 @@ from sim_instruments.instruments.keithley_2450_traces import (
     SOURCE_LIMITED,
     SOURCE_ON,
     SOURCE_READ_BACK,
-    UNITS,
     Traces,
 )
 from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
-from sim_instruments.scpi_message import Quoted, Raw
-from sim_instruments.scpi_parameter import Boolean, Choice, Integer, Parameter, QuotedChoice, Real
+from sim_instruments.scpi_parameter import Boolean, Choice, Integer
 from sim_instruments.scpi_setting import real_setting, setting, show_bool, show_real, switch_setting
 from sim_instruments.scpi_status_registers import RegisterSet
+from sim_instruments.scpi_text import Text
 from sim_instruments.scpi_tree import Command, Reply
 from sim_instruments.smu_output import LINE_FREQUENCY_HZ, OVER_RANGE, OVERFLOW, Meter, range_for
 from sim_instruments.smu_terminals import Stage, Terminals
@@ -42,144 +75,8 @@ MODEL: Final = "keithley-2450"
 
 NOISE_OF_RANGE: Final = 1e-6
 """Noise of one reading at one power-line cycle, rms, as a fraction of the measuring range."""
-
-INTERLOCK_V: Final = 42.0
-"""Most that the output gives while the interlock is open."""
-
-LIST_LENGTH: Final = 2500
-"""Values that a source list holds."""
-LIST_MESSAGE: Final = 100
-"""Values that one message may carry."""
-
-_VOLTAGE_RANGES_V = (0.02, 0.2, 2.0, 20.0, 200.0)
-_CURRENT_RANGES_A = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_OHM_RANGES = (20.0, 200.0, 2e3, 2e4, 2e5, 2e6, 2e7, 2e8)
-_UNIT_CODES = {key: code for code, key in enumerate(UNITS)}
-
-_NPLC = Real(low=0.01, high=10.0, default=1.0)
-_DELAY = Real(unit="S", low=0.0, high=1e4, default=0.0)
-_COUNT = Integer(low=1, high=300_000)
-_USERS = range(1, 6)
-_SENSED = QuotedChoice(("CURRent", "CURRent:DC", "VOLTage", "VOLTage:DC", "RESistance"))
-_OFF_STATE = Choice(("NORMal", "HIMPedance", "ZERO", "GUARd"))
-_RANGE_KIND = Choice(("AUTO", "BEST", "FIXed"))
-_POINTS = Integer(low=2, high=1_000_000)
-_MOST_SWEPT = 100_000  # points of all passes of a sweep
-_SWEPT_DELAY = Real(unit="S", low=-1.0, high=1e4, default=-1.0)
 _OPER_SUMMARY, _QUES_SUMMARY = 128, 8
 _STARTED, _ENDED = 2731, 2732  # events of the trigger model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """Settings of one source function as *RST leaves them."""
-
-    level: float = 0.0
-    span: float
-    chooses_span: bool = True
-    limit: float
-    delay_s: float = 0.0
-    chooses_delay: bool = True
-    reads_back: bool = True
-    protection: str = "NONE"
-    high_capacitance: bool = False
-    off_state: str = "NORM"
-    users_s: tuple[float, ...] = (0.0,) * len(_USERS)
-    values: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sense:
-    """Settings of one measuring function as *RST leaves them."""
-
-    span: float
-    chooses_span: bool = True
-    nplc: float = 1.0
-    four_wire: bool = False
-    auto_zero: bool = True
-    averages: bool = False
-    average_count: int = 10
-    average_kind: str = "REP"
-    offset_compensated: bool = False
-    unit: str
-    users_s: tuple[float, ...] = (0.0,) * len(_USERS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _General:
-    """Settings of the whole instrument as *RST leaves them."""
-
-    source: Literal["VOLT", "CURR"] = "VOLT"
-    sense: str = "CURR"
-    count: int = 1
-    output: bool = False
-    terminals: str = "FRON"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Program:
-    """What INITiate runs."""
-
-    levels: NDArray[np.float64] | None
-    """Levels of a sweep, which switches the output on and off; None measures at the present level."""
-    count: int
-    """Passes of a sweep, or readings."""
-    delay_s: float
-    """Time from a level to its reading."""
-    stops_at_limit: bool
-    """Whether a sweep ends at the first reading that the limit holds."""
-    buffer: str
-    """Where the readings go."""
-
-
-def _sources() -> dict[str, _Source]:
-    return {"VOLT": _Source(span=0.02, limit=1.05e-4), "CURR": _Source(span=1e-8, limit=21.0)}
-
-
-def _senses() -> dict[str, _Sense]:
-    return {
-        "CURR": _Sense(span=1e-4, unit="AMP"),
-        "VOLT": _Sense(span=20.0, unit="VOLT"),
-        "RES": _Sense(span=2e5, unit="OHM"),
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Function:
-    """What the manual says of one function."""
-
-    key: str
-    header: str
-    level: Real
-    span: Real
-    limit: Real
-    limit_header: str
-
-
-_SOURCED: Final = (
-    _Function(
-        key="VOLT",
-        header="VOLTage",
-        level=Real(unit="V", low=-210.0, high=210.0, default=0.0),
-        span=Real(unit="V", low=-210.0, high=210.0, default=0.02),
-        limit=Real(unit="A", low=1e-9, high=1.05, default=1.05e-4),
-        limit_header="ILIMit",
-    ),
-    _Function(
-        key="CURR",
-        header="CURRent",
-        level=Real(unit="A", low=-1.05, high=1.05, default=0.0),
-        span=Real(unit="A", low=-1.05, high=1.05, default=1e-8),
-        limit=Real(unit="V", low=0.02, high=210.0, default=21.0),
-        limit_header="VLIMit",
-    ),
-)
-_RANGES: Final = {"VOLT": _VOLTAGE_RANGES_V, "CURR": _CURRENT_RANGES_A, "RES": _OHM_RANGES}
-_SPANS: Final = {
-    "CURR": ("CURRent[:DC]", Real(unit="A", low=-1.05, high=1.05, default=1e-4)),
-    "VOLT": ("VOLTage[:DC]", Real(unit="V", low=-210.0, high=210.0, default=20.0)),
-    "RES": ("RESistance", Real(unit="OHM", low=0.0, high=2.1e8, default=2e5)),
-}
 
 
 @final
@@ -194,10 +91,10 @@ class Keithley2450:
         self._questionable = RegisterSet()
         self._maps: dict[tuple[str, int], tuple[int, int]] = {}
         self._texts = ["", ""]
-        self._general = _General()
-        self._source = _sources()
-        self._sense = _senses()
-        self._program: _Program | None = None
+        self._general = GeneralSettings()
+        self._source = default_sources()
+        self._sense = default_senses()
+        self._program: Program | None = None
 
     @property
     def traits(self) -> Traits:
@@ -214,8 +111,8 @@ class Keithley2450:
         status.also_clear(self._operation.clear)
         status.also_clear(self._questionable.clear)
         return (
-            *(command for function in _SOURCED for command in self._source_commands(function)),
-            *(command for key in _SPANS for command in self._sense_commands(key)),
+            *(command for function in SOURCE_FUNCTIONS for command in self._source_commands(function)),
+            *(command for key in SENSE_FUNCTIONS for command in self._sense_commands(key)),
             *self._general_commands(),
             *self._reading_commands(),
             *self._traces.commands(),
@@ -226,9 +123,9 @@ class Keithley2450:
 
     def reset(self) -> None:
         """Output off and every setting to its default."""
-        self._general = _General()
-        self._source = _sources()
-        self._sense = _senses()
+        self._general = GeneralSettings()
+        self._source = default_sources()
+        self._sense = default_senses()
         self._program = None
         self._traces.reset()
         self._terminals.set_live(False)
@@ -239,7 +136,7 @@ class Keithley2450:
 
     # ---- settings
 
-    def _source_commands(self, function: _Function) -> tuple[Command, ...]:
+    def _source_commands(self, function: SourceFunction) -> tuple[Command, ...]:
         key, at = function.key, f":SOURce#:{function.header}"
         limit = f"{at}:{function.limit_header}"
         values = (function.level,) * LIST_MESSAGE
@@ -247,7 +144,7 @@ class Keithley2450:
         def change(name: str) -> Callable[[Any], None]:
             return lambda value: self._change_source(key, **{name: value})
 
-        def now() -> _Source:
+        def now() -> SourceSettings:
             return self._source[key]
 
         return (
@@ -261,14 +158,14 @@ class Keithley2450:
             *switch_setting(f"{at}:RANGe:AUTO", lambda: now().chooses_span, lambda v: self._set_auto(key, v)),
             *real_setting(f"{limit}[:LEVel]", function.limit, lambda: now().limit, change("limit")),
             Command(f"{limit}[:LEVel]:TRIPped?", lambda: show_bool(self._is_limited(key))),
-            *real_setting(f"{at}:DELay", _DELAY, lambda: now().delay_s, lambda v: self._set_delay(key, v)),
+            *real_setting(f"{at}:DELay", DELAY, lambda: now().delay_s, lambda v: self._set_delay(key, v)),
             *switch_setting(f"{at}:DELay:AUTO", lambda: now().chooses_delay, change("chooses_delay")),
-            *(command for n in _USERS for command in self._user_delay(f"{at}:DELay:USER{n}", self._source, key, n)),
+            *(command for n in USERS for command in self._user_delay(f"{at}:DELay:USER{n}", self._source, key, n)),
             *switch_setting(f"{at}:READ:BACK", lambda: now().reads_back, change("reads_back")),
             *switch_setting(f"{at}:HIGH:CAPacitance", lambda: now().high_capacitance, change("high_capacitance")),
-            *setting(f"{at}:PROTection[:LEVel]", _PROTECTION, lambda: now().protection, change("protection")),
+            *setting(f"{at}:PROTection[:LEVel]", PROTECTION, lambda: now().protection, change("protection")),
             Command(f"{at}:PROTection[:LEVel]:TRIPped?", lambda: show_bool(self._is_protecting(key))),
-            *setting(f":OUTPut#:{function.header}:SMODe", _OFF_STATE, lambda: now().off_state, change("off_state")),
+            *setting(f":OUTPut#:{function.header}:SMODe", OFF_STATE, lambda: now().off_state, change("off_state")),
             Command(
                 f":SOURce#:LIST:{function.header}",
                 lambda *levels: self._change_source(key, values=levels),
@@ -286,15 +183,15 @@ class Keithley2450:
             *self._sweep_commands(function),
         )
 
-    def _sweep_commands(self, function: _Function) -> tuple[Command, ...]:
+    def _sweep_commands(self, function: SourceFunction) -> tuple[Command, ...]:
         key, at = function.key, f":SOURce#:SWEep:{function.header}"
         passes = Integer(low=1, high=1_000_000)
-        ends = (_SWEPT_DELAY, passes, _RANGE_KIND, Boolean(), Boolean(), BUFFER)
+        ends = (SWEPT_DELAY, passes, RANGE_KIND, Boolean(), Boolean(), BUFFER)
         return (
             Command(
                 f"{at}:LINear",
                 lambda start, stop, points, *rest: self._plan(key, np.linspace(start, stop, points), *rest),
-                (function.level, function.level, _POINTS, *ends),
+                (function.level, function.level, POINTS, *ends),
                 optional=len(ends),
             ),
             Command(
@@ -306,7 +203,7 @@ class Keithley2450:
             Command(
                 f"{at}:LOG",
                 lambda start, stop, points, *rest: self._plan(key, _spaced(start, stop, points), *rest),
-                (function.level, function.level, _POINTS, *ends),
+                (function.level, function.level, POINTS, *ends),
                 optional=len(ends),
             ),
             Command(
@@ -314,25 +211,25 @@ class Keithley2450:
                 lambda first, delay_s=-1.0, count=1, stops=True, buffer="defbuffer1": self._plan(
                     key, np.array(self._listed(key)[first - 1 :]), delay_s, count, "AUTO", stops, False, buffer
                 ),
-                (Integer(low=1, high=LIST_LENGTH), _SWEPT_DELAY, passes, Boolean(), BUFFER),
+                (Integer(low=1, high=LIST_LENGTH), SWEPT_DELAY, passes, Boolean(), BUFFER),
                 optional=4,
             ),
         )
 
     def _sense_commands(self, key: str) -> tuple[Command, ...]:
-        header, span = _SPANS[key]
+        header, span = SENSE_FUNCTIONS[key]
         at = f"[:SENSe#]:{header}"
 
         def change(name: str) -> Callable[[Any], None]:
             return lambda value: self._change_sense(key, **{name: value})
 
-        def now() -> _Sense:
+        def now() -> SenseSettings:
             return self._sense[key]
 
         return (
             *real_setting(f"{at}:RANGe[:UPPer]", span, lambda: now().span, lambda v: self._set_sense_span(key, v)),
             *switch_setting(f"{at}:RANGe:AUTO", lambda: now().chooses_span, change("chooses_span")),
-            *real_setting(f"{at}:NPLCycles", _NPLC, lambda: now().nplc, change("nplc")),
+            *real_setting(f"{at}:NPLCycles", NPLC, lambda: now().nplc, change("nplc")),
             *switch_setting(f"{at}:RSENse", lambda: now().four_wire, change("four_wire")),
             *switch_setting(f"{at}:AZERo[:STATe]", lambda: now().auto_zero, change("auto_zero")),
             *switch_setting(f"{at}:AVERage[:STATe]", lambda: now().averages, change("averages")),
@@ -350,7 +247,7 @@ class Keithley2450:
             ),
             *switch_setting(f"{at}:OCOMpensated", lambda: now().offset_compensated, change("offset_compensated")),
             *setting(f"{at}:UNIT", Choice(("AMP", "VOLT", "OHM", "WATT")), lambda: now().unit, change("unit")),
-            *(command for n in _USERS for command in self._user_delay(f"{at}:DELay:USER{n}", self._sense, key, n)),
+            *(command for n in USERS for command in self._user_delay(f"{at}:DELay:USER{n}", self._sense, key, n)),
         )
 
     def _user_delay(self, pattern: str, group: dict[str, Any], key: str, number: int) -> tuple[Command, ...]:
@@ -364,7 +261,7 @@ class Keithley2450:
             users_s = (*all_s()[: number - 1], delay_s, *all_s()[number:])
             (self._change_source if is_source else self._change_sense)(key, users_s=users_s)
 
-        return real_setting(pattern, _DELAY, lambda: all_s()[number - 1], change)
+        return real_setting(pattern, DELAY, lambda: all_s()[number - 1], change)
 
     def _general_commands(self) -> tuple[Command, ...]:
         return (
@@ -374,9 +271,9 @@ class Keithley2450:
                 lambda: self._general.source,
                 self._set_source,
             ),
-            *setting("[:SENSe#]:FUNCtion[:ON]", _SENSED, self._sensed, self._set_sense),
+            *setting("[:SENSe#]:FUNCtion[:ON]", SENSED, self._sensed, self._set_sense),
             *setting(
-                "[:SENSe#]:COUNt", _COUNT, lambda: str(self._general.count), lambda v: self._change_general(count=v)
+                "[:SENSe#]:COUNt", COUNT, lambda: str(self._general.count), lambda v: self._change_general(count=v)
             ),
             Command("[:SENSe#]:AZERo:ONCE", lambda: None),
             *switch_setting(":OUTPut#[:STATe]", lambda: self._general.output, self._set_output),
@@ -398,17 +295,17 @@ class Keithley2450:
             Command(":MEASure?", taken(None), ASKED, optional=len(ASKED)),
             *(
                 Command(f":MEASure:{header}?", taken(key), ASKED, optional=len(ASKED))
-                for key, (header, _) in _SPANS.items()
+                for key, (header, _) in SENSE_FUNCTIONS.items()
             ),
         )
 
     def _trigger_commands(self) -> tuple[Command, ...]:
-        count = Integer(low=1, high=_MOST_SWEPT)
+        count = Integer(low=1, high=MOST_SWEPT)
         return (
             Command(":INITiate[:IMMediate]", self._initiate),
             Command(":ABORt", lambda: None),
             Command(":TRIGger:STATe?", lambda: "IDLE;IDLE;0" if self._program else "EMPTY;EMPTY;0"),
-            Command(":TRIGger:LOAD", self._load, (_PROGRAM, count, _DELAY, BUFFER), optional=3),
+            Command(":TRIGger:LOAD", self._load, (PROGRAM, count, DELAY, BUFFER), optional=3),
         )
 
     def _status_commands(self) -> tuple[Command, ...]:
@@ -420,7 +317,7 @@ class Keithley2450:
                 Command(
                     f":STATus:{name}:MAP",
                     lambda bit, rise, fall=0, name=name: self._maps.update({(name, bit): (rise, fall)}),
-                    (Integer(low=0, high=14), _EVENT, _EVENT),
+                    (Integer(low=0, high=14), EVENT, EVENT),
                     optional=1,
                 ),
                 Command(
@@ -442,16 +339,16 @@ class Keithley2450:
             Command("SYSTem:EVENtlog:NEXT?", lambda _=None: self._error_reply(status.next_error()), (severity,), 1),
             Command("SYSTem:EVENtlog:COUNt?", lambda _=None: str(status.error_count), (severity,), 1),
             Command("SYSTem:LFRequency?", lambda: f"{LINE_FREQUENCY_HZ:.0f}"),
-            Command("SYSTem:BEEPer[:IMMediate]", lambda *_: None, (_PITCH, _DURATION)),
+            Command("SYSTem:BEEPer[:IMMediate]", lambda *_: None, (PITCH, DURATION)),
             Command("SYSTem:ACCess?", lambda: "FULL"),
             Command("SYSTem:LOCal", lambda: None),
             Command("SYSTem:REMote", lambda: None),
             Command("SYSTem:RWLock", lambda: None),
-            *setting("DISPlay:SCReen", _SCREEN, lambda: "HOME", lambda _: None),
-            *setting("DISPlay:LIGHt:STATe", _LIGHT, lambda: "ON100", lambda _: None),
+            *setting("DISPlay:SCReen", SCREEN, lambda: "HOME", lambda _: None),
+            *setting("DISPlay:LIGHt:STATe", LIGHT, lambda: "ON100", lambda _: None),
             Command("DISPlay:CLEar", lambda: self._texts.__setitem__(slice(None), ["", ""])),
             *(
-                Command(f"DISPlay:USER{line}:TEXT[:DATA]", lambda text, n=line: self._write(n, text), (_Text(),))
+                Command(f"DISPlay:USER{line}:TEXT[:DATA]", lambda text, n=line: self._write(n, text), (Text(),))
                 for line in (1, 2)
             ),
         )
@@ -470,28 +367,28 @@ class Keithley2450:
         if self._general.output and key == "VOLT":
             self._check_interlock(level)
         if now.chooses_span:
-            self._change_source(key, level=level, span=range_for(level, _RANGES[key]))
+            self._change_source(key, level=level, span=range_for(level, RANGES[key]))
             return
         if abs(level) > now.span * OVER_RANGE:
             raise ScpiError(-222, f"{level:g} does not fit the range of {now.span:g}")
         self._change_source(key, level=level)
 
     def _set_span(self, key: str, largest: float) -> None:
-        chosen, level = range_for(largest, _RANGES[key]), self._source[key].level
+        chosen, level = range_for(largest, RANGES[key]), self._source[key].level
         if abs(level) > chosen * OVER_RANGE:
             raise ScpiError(-221, f"the level, {level:g}, does not fit the range of {chosen:g}")
         self._change_source(key, span=chosen, chooses_span=False)
 
     def _set_auto(self, key: str, is_on: bool) -> None:
         now = self._source[key]
-        span = range_for(now.level, _RANGES[key]) if is_on else now.span
+        span = range_for(now.level, RANGES[key]) if is_on else now.span
         self._change_source(key, chooses_span=is_on, span=span)
 
     def _set_delay(self, key: str, delay_s: float) -> None:
         self._change_source(key, delay_s=delay_s, chooses_delay=False)
 
     def _set_sense_span(self, key: str, largest: float) -> None:
-        self._change_sense(key, span=range_for(largest, _RANGES[key]), chooses_span=False)
+        self._change_sense(key, span=range_for(largest, RANGES[key]), chooses_span=False)
 
     def _set_source(self, key: str) -> None:
         if key != self._general.source:
@@ -548,7 +445,7 @@ class Keithley2450:
             is_wired=general.terminals == "FRON",
             voltage=self._meter("VOLT", sense.nplc),
             current=self._meter("CURR", sense.nplc),
-            top_ohm=(_OHM_RANGES[-1] if sense.chooses_span else sense.span) * OVER_RANGE,
+            top_ohm=(OHM_RANGES[-1] if sense.chooses_span else sense.span) * OVER_RANGE,
             seconds_each=delay_s + sense.nplc / LINE_FREQUENCY_HZ * (sense.average_count if sense.averages else 1),
         )
 
@@ -559,7 +456,7 @@ class Keithley2450:
             # Only the function that is measured is held on its range.
             is_held = key == self._general.sense and not self._sense[key].chooses_span
             span = self._sense[key].span if is_held else None
-        return Meter(ranges=_RANGES[key], span=span, nplc=nplc, noise_of_range=NOISE_OF_RANGE)
+        return Meter(ranges=RANGES[key], span=span, nplc=nplc, noise_of_range=NOISE_OF_RANGE)
 
     def _most_v(self) -> float:
         """Return the voltage that the overvoltage protection and an open interlock leave to the output."""
@@ -593,7 +490,7 @@ class Keithley2450:
         always = (SOURCE_ON if stage.is_on else 0) | (SOURCE_READ_BACK if source.reads_back else 0)
         four_wire = SOURCE_FOUR_WIRE if self._sense[general.sense].four_wire else 0
         kept["source_status"] = np.where(taken["is_limited"], SOURCE_LIMITED, 0) | always | four_wire
-        kept["unit"], kept["source_unit"] = _UNIT_CODES[general.sense], _UNIT_CODES[general.source]
+        kept["unit"], kept["source_unit"] = UNIT_CODES[general.sense], UNIT_CODES[general.source]
         self._follow_range(kept)
         return kept
 
@@ -601,7 +498,7 @@ class Keithley2450:
         key = self._general.sense
         value = float(kept["reading"][-1])
         if self._sense[key].chooses_span and abs(value) < OVERFLOW:
-            self._change_sense(key, span=range_for(value, _RANGES[key]))
+            self._change_sense(key, span=range_for(value, RANGES[key]))
 
     def _measure(self, buffer: str) -> None:
         """Take `SENSe:COUNt` readings at the present level."""
@@ -631,11 +528,11 @@ class Keithley2450:
     ) -> None:
         self._traces.buffer(buffer)
         swept = np.concatenate((levels, levels[::-1])) if is_dual else levels
-        if not 1 <= len(swept) * passes <= _MOST_SWEPT:
-            raise ScpiError(-223, f"a sweep has 1 to {_MOST_SWEPT} points")
+        if not 1 <= len(swept) * passes <= MOST_SWEPT:
+            raise ScpiError(-223, f"a sweep has 1 to {MOST_SWEPT} points")
         if key != self._general.source:
             raise ScpiError(-221, "the sweep is of another source function")
-        self._program = _Program(
+        self._program = Program(
             levels=swept,
             count=passes,
             delay_s=max(delay_s, 0.0),
@@ -645,7 +542,7 @@ class Keithley2450:
 
     def _load(self, name: str, count: int = 1, delay_s: float = 0.0, buffer: str = "defbuffer1") -> None:
         self._traces.buffer(buffer)
-        loop = _Program(levels=None, count=count, delay_s=delay_s, stops_at_limit=False, buffer=buffer)
+        loop = Program(levels=None, count=count, delay_s=delay_s, stops_at_limit=False, buffer=buffer)
         self._program = loop if name == "SL" else None
 
     def _initiate(self) -> None:
@@ -702,7 +599,7 @@ class Keithley2450:
 
 
 def _stepped(start: float, stop: float, step: float) -> NDArray[np.float64]:
-    if step == 0 or not 0 <= (stop - start) / step < _MOST_SWEPT:
+    if step == 0 or not 0 <= (stop - start) / step < MOST_SWEPT:
         raise ScpiError(-222, "the steps do not lead from start to stop")
     return start + step * np.arange(int((stop - start) / step + 1e-9) + 1, dtype=np.float64)
 
@@ -711,26 +608,3 @@ def _spaced(start: float, stop: float, points: int) -> NDArray[np.float64]:
     if start * stop <= 0:
         raise ScpiError(-222, "a logarithmic sweep does not pass zero")
     return np.array(np.geomspace(start, stop, points), dtype=np.float64)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A line of text between quotes."""
-
-    def parse(self, raw: Raw) -> str:
-        if not isinstance(raw, Quoted):
-            raise ScpiError(-104, "expected a string between quotes")
-        return raw.text
-
-
-_PROGRAM: Final = QuotedChoice(("SimpleLoop", "Empty"))
-_EVENT: Final = Integer(low=0, high=65535)
-_PITCH: Final = Real(unit="HZ", low=20.0, high=8000.0, default=1000.0)
-_DURATION: Final = Real(unit="S", low=0.001, high=100.0, default=0.1)
-_LIGHT: Final = Choice(("ON100", "ON75", "ON50", "ON25", "OFF", "BLACkout"))
-_SCREEN: Final = Choice(("HOME", "HOME_LARGe_reading", "READing_table", "GRAPh", "HISTogram", "PLOT_SWIPE", "SOURce"))
-_PROTECTION: Final[Parameter] = Choice(
-    ("PROT2", "PROT5", "PROT10", "PROT20", "PROT40", "PROT60", "PROT80", "PROT100", "PROT120", "PROT140", "PROT160",
-     "PROT180", "NONE")
-)  # fmt: skip
