@@ -1,6 +1,7 @@
 """The 2600B family on the wire."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def rows(*values: tuple[float, float, float]) -> bytes:
     return b"#0" + np.array(values, "<f8").tobytes() + b"\n"
 
 
-def open_meter(wire, model="keithley-2602b", channel=2, **replies):
+def open_meter(wire, model: Any = "keithley-2602b", channel: Any = 2, **replies: Any) -> tuple[Any, Any]:
     state = {"output": 0}
     box = wire.add(
         replies={
@@ -128,7 +129,7 @@ def test_values_outside_the_limits_send_nothing(wire):
     assert box.messages == []
 
 
-def switched_on(wire, **replies):
+def switched_on(wire, **replies: Any) -> tuple[Any, Any]:
     meter, box = open_meter(wire, **replies)
     meter.source_voltage(0.1, compliance_a=1e-4)
     meter.output_on()
@@ -241,7 +242,7 @@ def test_a_block_of_another_length_is_refused(wire):
         meter.measure_many(2)
 
 
-def sweep_replies(levels: list[float], block: bytes) -> dict[str, object]:
+def sweep_replies(levels: list[float], block: bytes) -> dict[str, Any]:
     return {
         LEVEL: "0.00000e+00",
         TAKEN: f"{len(levels)}\t1\t0\t1e-4",

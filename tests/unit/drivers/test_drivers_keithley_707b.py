@@ -1,5 +1,7 @@
 """The 707B on the wire."""
 
+from typing import Any
+
 import pytest
 
 from drivers.errors import InstrumentError, LimitError, LinkDesync, SafeStateError
@@ -17,7 +19,7 @@ RULE = ["channel.connectrule = 1", "print(channel.connectrule)"]
 POINT = Crosspoint(slot=1, row=2, column=10)
 
 
-def open_switch(wire, closed="nil", **replies):
+def open_switch(wire, closed="nil", **replies: Any) -> tuple[Keithley707B, Any]:
     box = wire.add(
         replies={
             "*IDN?": IDENTITY,
