@@ -22,6 +22,7 @@ from pyvisa_sim.sessions.session import Session
 
 from sim_instruments.bench import SimulatedBench, open_bench, open_default_bench
 from sim_instruments.bus import BusDevice
+from sim_instruments.byte_stream import ByteStream
 from sim_instruments.config import BenchFileError
 from sim_instruments.visa_lock import ResourceLock
 
@@ -60,6 +61,7 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         self.bench = open_default_bench() if is_default else open_bench(Path(self.library_path))
         self._ports = {_canonical(address): _Port(twin) for address, twin in self.bench.instruments.items()}
         self._port_of: dict[int, _Port] = {}
+        self._stream_of: dict[int, ByteStream] = {}
         yaml = self.bench.config.yaml
         self.devices = parser.get_devices(str(Path(self.library_path).parent / yaml.path), False) if yaml else Devices()
         if twice := set(self._ports) & set(self.devices.list_resources()):
@@ -86,11 +88,14 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         session_class = Session.get_session_class(parsed.interface_type_const, parsed.resource_class)
         opened = self._register(session_class(session, resource_name, parsed))
         self._port_of[opened] = port
+        if not self._has_end(opened):
+            self._stream_of[opened] = ByteStream()
         self._lock_on_open(opened, access_mode, int(open_timeout))
         return opened, self.handle_return_value(session, StatusCode.success)
 
     def close(self, session: VISASession | VISARMSession | VISAEventContext) -> StatusCode:
         """Close a session and give up its locks. The instrument keeps its settings, as a real one does."""
+        self._stream_of.pop(int(session), None)
         port = self._port_of.pop(int(session), None)
         if port is not None:
             port.lock.release_all(session)
@@ -106,11 +111,14 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         if port is None:
             return super().write(session, data)
         self._check_lock(session, port)
-        has_end = self._has_end(session) and bool(self._attribute(session, ResourceAttribute.send_end_enabled))
         if not isinstance(data, bytes | bytearray):
             data = bytes(data)
         with self._turn:
-            port.instrument.receive(data, has_end=has_end)
+            if (stream := self._stream_of.get(session)) is not None:
+                stream.write(port.instrument, data)
+            else:
+                has_end = bool(self._attribute(session, ResourceAttribute.send_end_enabled))
+                port.instrument.receive(data, has_end=has_end)
         return len(data), self.handle_return_value(session, StatusCode.success)
 
     def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
@@ -119,12 +127,12 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         if port is None:
             return super().read(session, count)
         self._check_lock(session, port)
-        mark, has_end = self._mark(session), self._has_end(session)
+        mark, stream = self._mark(session), self._stream_of.get(session)
         with self._turn:
-            chunk = port.instrument.send(count, mark, has_end=has_end)
+            chunk = stream.read(count, mark) if stream else port.instrument.send(count, mark, has_end=True)
         if chunk is None:
             return b"", self.handle_return_value(session, StatusCode.error_timeout)
-        if chunk.is_last and has_end:
+        if chunk.is_last and stream is None:
             status = StatusCode.success
         elif mark and chunk.data.endswith(mark):
             status = StatusCode.success_termination_character_read
@@ -136,6 +144,8 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         """Send a device clear: half a message and a pending reply are dropped."""
         with self._turn:
             self._usable(session).instrument.clear()
+            if (stream := self._stream_of.get(session)) is not None:
+                stream.clear()
         return self.handle_return_value(session, StatusCode.success)
 
     def read_stb(self, session: VISASession) -> tuple[int, StatusCode]:
@@ -155,11 +165,11 @@ class DomainWallVisaLibrary(SimVisaLibrary):
 
     def flush(self, session: VISASession, mask: constants.BufferOperation) -> StatusCode:
         """Discard what a byte stream has received; other interfaces hold nothing back on this side."""
-        port = self._usable(session)
+        self._usable(session)
         receiving = constants.BufferOperation.discard_receive_buffer | constants.BufferOperation.discard_read_buffer
-        if mask & receiving and not self._has_end(session):
+        if mask & receiving and (stream := self._stream_of.get(session)) is not None:
             with self._turn:
-                port.instrument.clear()
+                stream.discard_replies()
         return self.handle_return_value(session, StatusCode.success)
 
     def lock(

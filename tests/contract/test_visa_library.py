@@ -15,6 +15,8 @@ from pyvisa import constants
 from pyvisa.constants import StatusCode
 from pyvisa.resources import MessageBasedResource
 
+from sim_instruments import byte_stream
+
 DEVICES = 5000
 ARRAY = "TCPIP0::array.bench::inst0::INSTR"
 SWITCH = "GPIB0::7::INSTR"
@@ -301,6 +303,34 @@ def test_byte_streams_end_messages_by_their_newline(manager: pyvisa.ResourceMana
         stream.read()
     assert status_of(caught) == StatusCode.error_timeout
     assert stream.query("SYST:ERR?") == '0,"No error"'
+
+
+def test_replies_wait_their_turn_on_a_byte_stream_and_belong_to_their_client(manager: pyvisa.ResourceManager):
+    first, second = (open_at(manager, "TCPIP0::localhost::5025::SOCKET") for _ in range(2))
+    first.write_raw(b"ARR:SIZE?\n*ESE 3\n*ESE?\n*ES")
+    second.write_raw(b"*IDN?\n")
+    first.write_raw(b"E?\n")
+    assert [first.read() for _ in range(3)] == [str(DEVICES), "3", "3"]
+    assert second.read().startswith("domainwall-hil")
+    assert second.query("SYST:ERR?") == '0,"No error"'
+    first.write_raw(b"*IDN?\n*ES")
+    first.flush(constants.BufferOperation.discard_read_buffer)
+    first.write_raw(b"E?\n")
+    assert first.read() == "3"
+    first.write_raw(b"*IDN?\n*ES")
+    first.clear()
+    assert first.query("*ESE?") == "3"
+
+
+def test_replies_that_nobody_reads_are_bounded(manager: pyvisa.ResourceManager, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(byte_stream, "MOST_WAITING", 1000)
+    stream = open_at(manager, "TCPIP0::localhost::5025::SOCKET")
+    stream.write_raw(b"*IDN?\n" * 200)
+    last = stream.query("SYST:ERR?")
+    lines = [last]
+    while not lines[-1].startswith("-410"):
+        lines.append(stream.read())
+    assert len(lines) < 40
 
 
 def test_the_example_that_knows_only_pyvisa_moves_a_wall():
