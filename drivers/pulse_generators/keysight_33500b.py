@@ -398,7 +398,7 @@ class Keysight33500B:
         rate = 1 / train.width_s
         # The output rests at the first sample, so the train begins with one at 0 V.
         length = max(1 + len(symbols) * whole, self._family.fewest_points)
-        if length > LONGEST_WAVEFORM or rate > self._family.highest_rate:
+        if length > LONGEST_WAVEFORM:
             return None
         samples = np.zeros(length, np.dtype(">i2"))
         heads = samples[1 : 1 + len(symbols) * whole : whole]
@@ -422,15 +422,15 @@ class Keysight33500B:
         if rate > self._family.highest_rate or whole * fineness * len(_NAMES) > LONGEST_WAVEFORM:
             return None
         starts = np.flatnonzero(np.diff(symbols, prepend=2))
-        if len(starts) + 2 > LONGEST_SEQUENCE:
+        lengths = np.diff(np.append(starts, len(symbols)))
+        # Two more steps: rest before and after.
+        if int((-(-lengths // MOST_REPEATS)).sum()) + 2 > LONGEST_SEQUENCE:
             return None
         steps = [
-            (_NAMES[int(symbols[start])], min(MOST_REPEATS, int(stop - begin)))
-            for start, stop in zip(starts, [*starts[1:], len(symbols)], strict=True)
-            for begin in range(start, stop, MOST_REPEATS)
+            (_NAMES[int(symbols[start])], min(MOST_REPEATS, int(length) - done))
+            for start, length in zip(starts, lengths, strict=True)
+            for done in range(0, int(length), MOST_REPEATS)
         ]
-        if len(steps) + 2 > LONGEST_SEQUENCE:
-            return None
         blocks: list[tuple[str, NDArray[np.generic]]] = []
         for name, code in ((_NAMES[1], push), (_NAMES[-1], -pull), (_NAMES[0], 0)):
             samples = np.zeros(whole * fineness, np.dtype(">i2"))

@@ -313,6 +313,14 @@ def test_trains_outside_the_limits_send_nothing(source, generator, train):
     assert generator.box.messages == []
 
 
+def test_nothing_fires_on_a_new_connection(source, generator):
+    source.arm(PUSH)
+    source.session.link.resynchronise()
+    with pytest.raises(InstrumentError, match="not armed"):
+        source.fire(1)
+    assert "*TRG" not in generator.box.messages
+
+
 def test_amplitudes_are_those_across_the_load():
     assert amplitude_limit(50.0).low == 1.0
     assert amplitude_limit(50.0).high == 10.0

@@ -413,6 +413,30 @@ def test_the_33600a_sends_shorter_pulses_and_longer_waveforms(wire):
     assert LONGEST_WAVEFORM == 1_000_000
 
 
+def test_a_sequence_that_would_need_too_fast_samples_is_played_as_bursts(wire):
+    generator = Generator(wire, "33622A")
+    source = make_source(wire, FAMILY_33600A)
+    # 32 points for two widths of 5 ns would be 3.2 GSa/s.
+    source.play(make_train(np.ones(600_000), width_s=5e-9, period_s=1e-8))
+    assert not generator.blocks
+    assert generator.settings["SOUR1:BURS:NCYC"] == "600000"
+
+
+def test_a_sequence_of_too_many_steps_is_played_as_bursts(source, generator):
+    # 508 runs of one pulse are 508 steps; the last run needs three.
+    symbols = np.append(np.tile(np.array([1, -1], np.int8), 254), np.zeros(2_000_001, np.int8))
+    assert source.cost(make_train(symbols, period_s=2e-7)).messages > 1000
+    assert source.cost(make_train(symbols[:-1], period_s=2e-7)).messages < 60
+
+
+def test_nothing_fires_on_a_new_connection(source, generator):
+    source.arm(PUSH)
+    source.session.link.resynchronise()
+    with pytest.raises(InstrumentError, match="not armed"):
+        source.fire(1)
+    assert "*TRG" not in generator.box.messages
+
+
 def test_bench_files_name_channels_that_exist():
     for model in (MODEL_33500B, MODEL_33600A):
         entry = model.entry(name="p", model=model.key, address="X", load_ohm=50.0, channel=2)

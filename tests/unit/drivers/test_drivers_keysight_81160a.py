@@ -299,6 +299,14 @@ def test_an_output_that_stays_on_is_reported(source, generator):
         source.output_off()
 
 
+def test_nothing_fires_on_a_new_connection(source, generator):
+    source.arm(PUSH)
+    source.session.link.resynchronise()
+    with pytest.raises(InstrumentError, match="not armed"):
+        source.fire(1)
+    assert "*TRG" not in generator.box.messages
+
+
 def test_levels_scale_with_the_load():
     assert amplitude_limit(50.0).high == 5.0
     assert amplitude_limit(2000.0).high == pytest.approx(9.756, abs=1e-3)
