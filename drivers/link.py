@@ -561,7 +561,7 @@ class Link:
         with self._resource.ignore_warning(StatusCode.success_max_count_read, StatusCode.success_device_not_present):
             while True:
                 self._set_timeout(deadline)
-                chunk, status = self._resource.visalib.read(self._resource.session, most - got)
+                chunk, status = self._resource.visalib.read(self._resource.session, self._at_once(most - got))
                 chunks.append(chunk)
                 got += len(chunk)
                 self.bytes_in += len(chunk)
@@ -570,6 +570,16 @@ class Link:
                     return (chunk if len(chunks) == 1 else b"".join(chunks)), ended
                 if deadline.expired:
                     raise LinkTimeout(f"only {got} bytes of the reply came in time: {scpi.excerpt(b''.join(chunks))}")
+
+    def _at_once(self, most: int) -> int:
+        """Return how many bytes to ask for: on a serial line what is there, as each byte there starts time anew."""
+        if not self._is_serial or self._library.is_private:
+            return most
+        try:
+            waiting = int(self._resource.get_visa_attribute(ResourceAttribute.asrl_avalaible_number))
+        except (VisaIOError, NotImplementedError):
+            return most
+        return min(most, max(1, waiting))
 
     def _set_timeout(self, deadline: Deadline) -> None:
         # In steps of 10 ms, so that a healthy exchange does not set the attribute anew for every call.

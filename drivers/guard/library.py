@@ -75,6 +75,8 @@ class _Line:
     ends_messages: bool = True
     unread: int = 0
     expects: tuple[Reply, frozenset[str]] | None = None
+    heard: bytes = b""
+    """What has come of the expected reply."""
 
 
 @final
@@ -211,6 +213,7 @@ class GuardVisaLibrary(VisaLibraryBase):
                 port.screen.sent(verdict)
             if verdict.asks:
                 line.unread += 1
+                line.heard = b""
                 # An answer that nobody has read yet would be taken for the answer to this question.
                 is_next = verdict.reply is not None and line.unread == 1
                 line.expects = (verdict.reply, port.screen.pending()) if is_next and verdict.reply else None
@@ -223,10 +226,13 @@ class GuardVisaLibrary(VisaLibraryBase):
         line = self._line(session)
         line.unread = 0
         if line.expects is not None:
-            kind, settings = line.expects
-            line.expects = None
-            with line.port.lock:
-                line.port.screen.replied(kind, data, settings)
+            line.heard += data
+            # A stream gives a reply in pieces, as they come.
+            if status != StatusCode.success_max_count_read or line.heard.endswith(b"\n"):
+                kind, settings = line.expects
+                line.expects = None
+                with line.port.lock:
+                    line.port.screen.replied(kind, line.heard, settings)
         self.journal.note(Course.IN, line.port.resource, data)
         return data, status
 

@@ -1,5 +1,6 @@
 """Instruments behind a faulty wire, and what the sample saw of it."""
 
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -111,3 +112,35 @@ def wire() -> Iterator[Callable[..., Proxy]]:
     """Start a proxy before an instrument."""
     with ExitStack() as stack:
         yield lambda answer, *faults, **options: stack.enter_context(Proxy(answer, faults, **options))
+
+
+@pytest.fixture
+def assert_bounded() -> Callable[[list[float], float], None]:
+    """See that durations are bounded; one in twenty may wait for the scheduler of a busy machine, but not for long."""
+
+    def assert_bounded(durations_s: list[float], bound_s: float) -> None:
+        assert sorted(durations_s)[int(0.95 * (len(durations_s) - 1))] < bound_s
+        assert max(durations_s) < bound_s + 1.0
+
+    return assert_bounded
+
+
+@pytest.fixture
+def in_time() -> Callable[..., None]:
+    """Do something up to three times until it ends in time once; no try may take a second longer than allowed.
+
+    What is measured is the code, not the scheduler of a busy machine: code that ignores its deadline fails every time.
+    """
+
+    def in_time(work: Callable[[], None], bound_s: float, spent_s: list[float] | None = None) -> None:
+        taken_s: list[float] = []
+        for _ in range(3):
+            began_s = time.monotonic()
+            work()
+            taken_s.append(time.monotonic() - began_s if spent_s is None else spent_s[-1])
+            assert taken_s[-1] < bound_s + 1.0
+            if taken_s[-1] < bound_s:
+                return
+        pytest.fail(f"took {taken_s} s, allowed are {bound_s} s")
+
+    return in_time

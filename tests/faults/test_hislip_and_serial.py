@@ -96,9 +96,9 @@ def hislip(make_device, library) -> Iterator[tuple[Forwarder, Callable[[], dwa.D
         links: list[Link] = []
 
         def open_array() -> dwa.Dwa:
-            links.append(Link(library, f"TCPIP0::127.0.0.1::hislip0,{forwarder.port}::INSTR", timeout_s=0.3))
+            links.append(Link(library, f"TCPIP0::127.0.0.1::hislip0,{forwarder.port}::INSTR", timeout_s=5))
             session = Session("array", links[-1], kind=dwa.KIND, safe=dwa.SAFE)
-            return dwa.Dwa(session, amplitude=dwa.AMPLITUDE, width=dwa.WIDTH, fire_timeout_s=0.3)
+            return dwa.Dwa(session, amplitude=dwa.AMPLITUDE, width=dwa.WIDTH)
 
         yield forwarder, open_array
         for link in links:
@@ -115,41 +115,54 @@ def test_hislip_works_through_the_forwarder(hislip):
     assert array.last_tag() == 0
 
 
-def test_a_hislip_frame_that_drips_ends_at_the_deadline(hislip):
+def test_a_hislip_frame_that_drips_ends_at_the_deadline(hislip, in_time):
     forwarder, open_array = hislip
     array = open_array()
-    forwarder.drip_s = 0.1
-    began_s = time.monotonic()
-    with pytest.raises(LinkTimeout):
-        array.last_tag()
-    assert time.monotonic() - began_s < 0.3 + SLACK_S
-    assert array.session.link.state is LinkState.DESYNCED
+
+    def ask() -> None:
+        forwarder.drip_s = 0.1
+        with pytest.raises(LinkTimeout):
+            array.session.ask("PATT:TAG?", int, timeout_s=0.3)
+        assert array.session.link.state is LinkState.DESYNCED
+        spent_s.append(time.monotonic() - began_s[-1])
+        forwarder.drip_s = 0
+        array.session.link.resynchronise()
+        began_s.append(time.monotonic())
+
+    spent_s: list[float] = []
+    began_s = [time.monotonic()]
+    in_time(ask, 0.3 + SLACK_S, spent_s)
 
 
 def test_a_hislip_reply_that_is_held_ends_at_the_deadline(hislip):
     forwarder, open_array = hislip
     array = open_array()
     forwarder.is_held.set()
-    began_s = time.monotonic()
     with pytest.raises(LinkTimeout):
-        array.last_tag()
-    assert time.monotonic() - began_s < 0.3 + SLACK_S
+        array.session.ask("PATT:TAG?", int, timeout_s=0.3)
     forwarder.is_held.clear()
     array.session.link.resynchronise()
     assert array.last_tag() == 0
 
 
 @pytest.mark.parametrize("cut", [0, 1, 15, 16, 17, 100])
-def test_a_hislip_connection_cut_in_mid_block_is_lost_at_once(hislip, cut):
+def test_a_hislip_connection_cut_in_mid_block_is_lost_at_once(hislip, in_time, cut):
     forwarder, open_array = hislip
     array = open_array()
-    array.session.link.timeout_s = 30
-    forwarder.cut_after = cut
-    began_s = time.monotonic()
-    with pytest.raises(LinkLost):
-        array.read_codes(0, 64)
-    assert time.monotonic() - began_s < 0.15
-    assert array.session.link.state is LinkState.DEAD
+
+    def read() -> None:
+        forwarder.cut_after = cut
+        with pytest.raises(LinkLost):
+            array.session.link.query_block("READ:COND? 0,64", "<u2", 64, timeout_s=30)
+        assert array.session.link.state is LinkState.DEAD
+        spent_s.append(time.monotonic() - began_s[-1])
+        forwarder.cut_after = None
+        array.session.link.resynchronise()
+        began_s.append(time.monotonic())
+
+    spent_s: list[float] = []
+    began_s = [time.monotonic()]
+    in_time(read, 0.1, spent_s)
 
 
 def test_a_hislip_peer_that_has_gone_is_found_before_the_write(hislip):
@@ -233,11 +246,11 @@ def serial() -> Iterator[Callable[..., SerialInstrument]]:
 
 def test_a_reply_that_comes_after_the_port_was_opened_again_is_not_believed(library, serial):
     box = serial()
-    link = Link(library, box.address, timeout_s=0.3)
+    link = Link(library, box.address, timeout_s=2)
     link.identify()
     box.is_late = True
     with pytest.raises(LinkTimeout):
-        link.query("OUTP?")
+        link.query("OUTP?", timeout_s=0.1)
     box.is_late = False
     late = threading.Timer(0.1, lambda: box.say(b"0\n"))
     late.start()
@@ -249,7 +262,7 @@ def test_a_reply_that_comes_after_the_port_was_opened_again_is_not_believed(libr
 
 def test_half_a_message_left_in_the_instrument_does_not_swallow_the_safe_state(library, serial):
     box = serial()
-    link = Link(library, box.address, timeout_s=0.5)
+    link = Link(library, box.address, timeout_s=2)
     link.identify()
     os.write(link._resource.visalib.sessions[link._resource.session].interface.fd, b"OUTP:LEV")  # type: ignore[attr-defined]
     link.distrust()
@@ -260,10 +273,9 @@ def test_half_a_message_left_in_the_instrument_does_not_swallow_the_safe_state(l
     link.close()
 
 
-def test_a_serial_reply_that_drips_ends_at_the_deadline(library, serial):
+def test_a_serial_reply_that_drips_ends_at_the_deadline(library, serial, in_time):
     box = serial()
     box.is_late = True
-    link = Link(library, box.address, timeout_s=0.3)
     stop = threading.Event()
 
     def drip() -> None:
@@ -272,14 +284,18 @@ def test_a_serial_reply_that_drips_ends_at_the_deadline(library, serial):
 
     thread = threading.Thread(target=drip)
     thread.start()
-    began_s = time.monotonic()
-    with pytest.raises(LinkTimeout):
-        link.query("OUTP?")
-    taken_s = time.monotonic() - began_s
-    stop.set()
-    thread.join()
-    assert taken_s < 0.3 + SLACK_S
-    link.close()
+
+    def ask() -> None:
+        link = Link(library, box.address, timeout_s=0.3)
+        with pytest.raises(LinkTimeout):
+            link.query("OUTP?")
+        link.close()
+
+    try:
+        in_time(ask, 0.3 + SLACK_S)
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_serial_line_that_is_unplugged_is_lost(library, serial):
@@ -290,7 +306,7 @@ def test_a_serial_line_that_is_unplugged_is_lost(library, serial):
     began_s = time.monotonic()
     with pytest.raises(LinkLost):
         link.query("OUTP?")
-    assert time.monotonic() - began_s < 0.5
+    assert time.monotonic() - began_s < 2
     link.close()
 
 
@@ -298,7 +314,7 @@ def test_a_serial_line_that_is_unplugged_is_lost(library, serial):
 def test_both_kinds_of_serial_instrument_come_back(library, serial, dialect):
     is_answering = dialect.acknowledgement is not None
     box = serial(end=dialect.terminator.encode(), acknowledgement=b"ok" if is_answering else b"")
-    link = Link(library, box.address, dialect=dialect, timeout_s=0.5)
+    link = Link(library, box.address, dialect=dialect, timeout_s=2)
     link.identify()
     link.write("OUTP ON")
     if is_answering:
@@ -313,7 +329,7 @@ def test_both_kinds_of_serial_instrument_come_back(library, serial, dialect):
 
 def test_a_block_comes_over_a_serial_line(library, serial):
     box = serial()
-    link = Link(library, box.address, timeout_s=0.5)
+    link = Link(library, box.address, timeout_s=2)
     data = np.full(300, 10, np.uint8)
     box._answer = lambda _message: b"#3300" + data.tobytes()  # type: ignore[method-assign]
     np.testing.assert_array_equal(link.query_block("R?", "u1", 300), data)

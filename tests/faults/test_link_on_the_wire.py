@@ -3,6 +3,7 @@
 The instrument of these tests answers `N? <i>` with `<i>`, so that a reply to another question shows.
 """
 
+import contextlib
 import re
 import socket
 import time
@@ -58,14 +59,16 @@ def box():
     return Box()
 
 
-def assert_within(durations_s: list[float], bound_s: float) -> None:
-    """See that durations are bounded; one in twenty may wait for the scheduler of a busy machine, but not for long."""
-    assert np.quantile(durations_s, 0.95) < bound_s
-    assert max(durations_s) < bound_s + 0.5
+def number(link: Link, asked: int, timeout_s: float = NEVER_S) -> int:
+    return scpi.parse_integer(link.query(f"N? {asked}", timeout_s=timeout_s))
 
 
-def number(link: Link, asked: int) -> int:
-    return scpi.parse_integer(link.query(f"N? {asked}"))
+def test_row_1_a_second_line_is_refused_in_the_very_exchange(library, wire, box):
+    link = Link(library, wire(box, Fault(kind=Kind.DUPLICATE, at=1)).address, timeout_s=NEVER_S)
+    link.identify()
+    with pytest.raises(LinkDesync, match="2 bytes came after the end"):
+        number(link, 1)
+    link.close()
 
 
 def resynchronise(link: Link) -> None:
@@ -81,9 +84,9 @@ def resynchronise(link: Link) -> None:
 
 
 @pytest.mark.parametrize("delay_s", [1.25 * TIMEOUT_S, 2 * TIMEOUT_S, 4 * TIMEOUT_S])
-def test_row_1_a_late_reply_is_never_taken_for_another(library, wire, box, delay_s):
+def test_row_1_a_late_reply_is_never_taken_for_another(library, wire, box, assert_bounded, delay_s):
     proxy = wire(box)
-    link = Link(library, proxy.address, timeout_s=TIMEOUT_S)
+    link = Link(library, proxy.address, timeout_s=NEVER_S)
     link.identify()
     overtimes_s = []
     for asked in range(1, 41):
@@ -91,7 +94,7 @@ def test_row_1_a_late_reply_is_never_taken_for_another(library, wire, box, delay
         proxy.inject(Fault(kind=Kind.LATE, at=len(proxy.messages), amount=delay_s))
         began_s = time.monotonic()
         with pytest.raises(LinkTimeout) as caught:
-            number(link, asked)
+            number(link, asked, TIMEOUT_S)
         overtimes_s.append(time.monotonic() - began_s - TIMEOUT_S)
         assert link.state is LinkState.DESYNCED
         notes = " ".join(caught.value.__notes__)
@@ -102,19 +105,19 @@ def test_row_1_a_late_reply_is_never_taken_for_another(library, wire, box, delay
             number(link, -1)
         link.resynchronise()
         assert number(link, 1000 + asked) == 1000 + asked
-    assert_within(overtimes_s, SLACK_S)
+    assert_bounded(overtimes_s, SLACK_S)
     link.close()
 
 
 @pytest.mark.parametrize("at", range(1, 12))
 def test_row_1_a_reply_that_survives_the_connection_is_not_believed_either(library, wire, box, at):
     proxy = wire(box, Fault(kind=Kind.STALE, at=at))
-    link = Link(library, proxy.address, timeout_s=TIMEOUT_S)
+    link = Link(library, proxy.address, timeout_s=NEVER_S)
     link.identify()
     got = []
     for asked in range(1, 12):
         try:
-            got.append((asked, number(link, asked)))
+            got.append((asked, number(link, asked, TIMEOUT_S if asked == at else NEVER_S)))
         except LinkTimeout:
             link.resynchronise()
     assert len(got) == 10
@@ -126,12 +129,14 @@ def test_row_1_a_reply_that_survives_the_connection_is_not_believed_either(libra
 def test_row_1_replies_doubled_swapped_or_lost_give_no_wrong_value(library, wire, box, kind):
     for at in range(1, 9):
         proxy = wire(box, Fault(kind=kind, at=at))
-        link = Link(library, proxy.address, timeout_s=TIMEOUT_S)
+        # A reply out of order also spoils the first try to come back, which then takes its whole time.
+        link = Link(library, proxy.address, timeout_s=0.3 if kind is Kind.REORDER else NEVER_S)
         link.identify()
         failures = 0
         for asked in range(1, 9):
+            is_lost = asked == at and kind is not Kind.DUPLICATE
             try:
-                assert number(link, asked) == asked
+                assert number(link, asked, TIMEOUT_S if is_lost else NEVER_S) == asked
             except LinkError:
                 failures += 1
                 resynchronise(link)
@@ -142,7 +147,7 @@ def test_row_1_replies_doubled_swapped_or_lost_give_no_wrong_value(library, wire
 @pytest.mark.parametrize("seed", range(60))
 def test_row_3_bits_flipped_on_the_way_give_a_number_of_the_grammar_or_an_error(library, wire, box, seed):
     proxy = wire(box, Fault(kind=Kind.GARBLE, at=0, amount=1 + seed % 3, seed=seed))
-    link = Link(library, proxy.address, timeout_s=TIMEOUT_S)
+    link = Link(library, proxy.address, timeout_s=NEVER_S)
     try:
         answer = link.query("N? 17042")
         scpi.parse_integer(answer)
@@ -155,7 +160,7 @@ def test_row_3_bits_flipped_on_the_way_give_a_number_of_the_grammar_or_an_error(
 
 
 @pytest.mark.parametrize("how", [Kind.CLOSE, Kind.RESET])
-def test_row_4_a_connection_cut_after_any_byte_of_a_block_is_lost_at_once(library, wire, box, how):
+def test_row_4_a_connection_cut_after_any_byte_of_a_block_is_lost_at_once(library, wire, box, assert_bounded, how):
     data = np.random.default_rng(1).integers(0, 256, 1024, np.uint8)
     reply = box.blocks[b"R?"] = b"#41024" + data.tobytes() + b"\n"
     proxy = wire(box)
@@ -169,7 +174,7 @@ def test_row_4_a_connection_cut_after_any_byte_of_a_block_is_lost_at_once(librar
         durations_s.append(time.monotonic() - began_s)
         assert link.state is LinkState.DEAD
         link.close()
-    assert_within(durations_s, 0.1)
+    assert_bounded(durations_s, 0.1)
     link = Link(library, proxy.address, timeout_s=NEVER_S)
     np.testing.assert_array_equal(link.query_block("R?", "u1", 1024), data)
     link.close()
@@ -326,42 +331,39 @@ def test_row_31_an_endless_reply_ends_at_the_cap(library, wire, box):
 
 
 @pytest.mark.parametrize("question", ["line", "block"])
-def test_row_31_a_drip_ends_at_the_deadline(library, wire, box, question):
+def test_row_31_a_drip_ends_at_the_deadline(library, wire, box, in_time, question):
     box.blocks[b"R?"] = b"#3100" + bytes(100) + b"\n"
-    proxy = wire(box, Fault(kind=Kind.DRIP, at=0, amount=0.2))
-    link = Link(library, proxy.address, timeout_s=0.3)
-    began_s = time.monotonic()
-    with pytest.raises(LinkTimeout):
-        link.query("N? 123456789") if question == "line" else link.query_block("R?", "u1", 100, timeout_s=0.3)
-    assert time.monotonic() - began_s < 0.3 + SLACK_S
-    assert link.state is LinkState.DESYNCED
-    link.close()
+
+    def ask() -> None:
+        proxy = wire(box, Fault(kind=Kind.DRIP, at=0, amount=0.2))
+        link = Link(library, proxy.address, timeout_s=0.3)
+        with pytest.raises(LinkTimeout):
+            link.query("N? 123456789") if question == "line" else link.query_block("R?", "u1", 100, timeout_s=0.3)
+        assert link.state is LinkState.DESYNCED
+        link.close()
+
+    in_time(ask, 0.3 + SLACK_S)
 
 
 @pytest.mark.parametrize("size", [3 * 1024, 16 * 1024 * 1024])
-def test_row_31_a_peer_that_does_not_read_ends_at_the_deadline(library, wire, box, size):
-    proxy = wire(box, Fault(kind=Kind.STALL, at=0))
-    link = Link(library, proxy.address, timeout_s=0.3)
+def test_row_31_a_peer_that_does_not_read_ends_at_the_deadline(library, wire, box, in_time, size):
     counts = np.zeros(size, np.uint8)
-    taken_s = 0.0
-
-    def write() -> None:
-        nonlocal taken_s
-        began_s = time.monotonic()
-        try:
-            link.write_block("PATT:PUSH 0,", counts, timeout_s=0.3)
-        finally:
-            taken_s = time.monotonic() - began_s
 
     def write_until_nothing_fits() -> None:
-        for _ in range(10_000):
-            write()
+        proxy = wire(box, Fault(kind=Kind.STALL, at=0))
+        link = Link(library, proxy.address, timeout_s=0.3)
+        taken_s = 0.0
+        while link.state is LinkState.SYNCED:
+            began_s = time.monotonic()
+            with contextlib.suppress(LinkTimeout):
+                link.write_block("PATT:PUSH 0,", counts, timeout_s=0.3)
+            taken_s = time.monotonic() - began_s
+        assert link.state is LinkState.DESYNCED
+        link.close()
+        spent_s.append(taken_s)
 
-    with pytest.raises(LinkTimeout):
-        write_until_nothing_fits()
-    assert taken_s < 0.3 + SLACK_S
-    assert link.state is LinkState.DESYNCED
-    link.close()
+    spent_s: list[float] = []
+    in_time(write_until_nothing_fits, 0.3 + SLACK_S, spent_s)
 
 
 @pytest.mark.parametrize("byte", [0xFF, 0x00, 0x1B, 0x80])
