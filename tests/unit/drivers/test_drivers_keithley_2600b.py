@@ -89,8 +89,8 @@ def open_meter(wire, model: Any = "keithley-2602b", channel: Any = 2, **replies:
 def test_opening_reads_and_touches_nothing(wire):
     meter, box = open_meter(wire)
     assert box.messages == ["*IDN?", OUTPUT]
-    assert isinstance(meter, SourceMeter)
     assert meter.session.output is OutputState.OFF
+    assert isinstance(meter, SourceMeter)
 
 
 def test_setting_a_level_for_the_first_time_and_again(wire):
