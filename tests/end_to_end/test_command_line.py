@@ -62,7 +62,11 @@ def test_doctor_fails_on_a_bench_that_does_not_answer(tmp_path: Path):
     assert done.returncode == 1
     diagnosis = json.loads(done.stdout)
     assert diagnosis["ok"] is False
-    assert any("nowhere" in check["detail"] for check in diagnosis["checks"] if not check["ok"])
+    (array,) = diagnosis["instruments"]
+    (problem,) = array["problems"]
+    assert "nowhere" in problem["what"]
+    assert "hil discover" in problem["remedy"]
+    assert any("0 of 1 instruments" in check["detail"] for check in diagnosis["checks"] if not check["ok"])
 
 
 def test_discover_lists_and_identifies_every_resource():
