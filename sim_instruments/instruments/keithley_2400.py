@@ -15,15 +15,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits, plain_error_reply
+from sim_instruments.instruments.keithley_2400_settings import (
+    DELAY,
+    DURATION,
+    FUNCTIONS,
+    HIGH_A,
+    LEVEL,
+    LOW_V,
+    MEMORY,
+    NAMES,
+    NPLC,
+    OHM_RANGES,
+    OTHER,
+    PITCH,
+    PROTECTION,
+    RANGES,
+    SENSE_HEADERS,
+    SMALLEST_SHARE,
+    SPAN,
+    STATISTICS,
+    TWICE,
+    FunctionSettings,
+    GeneralSettings,
+    default_functions,
+)
 from sim_instruments.instruments.keithley_2400_sweep import MOST_POINTS, Sweep
 from sim_instruments.instruments.keithley_2400_trigger import Trigger
 from sim_instruments.place import Place
 from sim_instruments.reading_buffer import ReadingBuffer
 from sim_instruments.scpi_error import ScpiError
-from sim_instruments.scpi_message import Quoted, Raw
-from sim_instruments.scpi_parameter import Boolean, Choice, Integer, QuotedChoice, Real
+from sim_instruments.scpi_message import Raw
+from sim_instruments.scpi_parameter import Boolean, Choice, Integer, Real
 from sim_instruments.scpi_setting import Pair, setting, show_bool
 from sim_instruments.scpi_status_registers import RegisterSet
+from sim_instruments.scpi_text import Text
 from sim_instruments.scpi_tree import Command, IndefiniteBlock, Reply
 from sim_instruments.smu_output import OVER_RANGE, OVERFLOW, READING, Meter, range_for
 from sim_instruments.smu_terminals import Stage, Terminals
@@ -36,19 +61,6 @@ NOISE_OF_RANGE: Final = 5e-6
 
 NOTHING: Final = 9.91e37
 """What stands in the place of something that was not measured."""
-
-_VOLTAGE_RANGES_V = (0.2, 2.0, 20.0, 200.0)
-_CURRENT_RANGES_A = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_OHM_RANGES = (20.0, 200.0, 2e3, 2e4, 2e5, 2e6, 2e7, 2e8)
-_RANGES = {"VOLT": _VOLTAGE_RANGES_V, "CURR": _CURRENT_RANGES_A, "RES": _OHM_RANGES}
-_NAMES = {"VOLT": "VOLTage", "CURR": "CURRent", "RES": "RESistance"}
-_OTHER: Final[dict[str, Literal["VOLT", "CURR"]]] = {"VOLT": "CURR", "CURR": "VOLT"}
-_SENSE_HEADER = {"VOLT": "VOLTage[:DC]", "CURR": "CURRent[:DC]", "RES": "RESistance"}
-_FUNCTIONS = QuotedChoice(("VOLTage:DC", "VOLTage", "CURRent:DC", "CURRent", "RESistance"))
-_SMALLEST_SHARE = 1e-3  # of its range that a compliance may be
-
-# Power: up to 21 V there is 1.05 A, above it 105 mA.
-_LOW_V, _HIGH_A = 21.0, 0.105
 
 # Bits of the status word.
 _OVERFLOW_BIT, _FILTER_BIT, _FRONT_BIT, _COMPLIANCE_BIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -71,60 +83,6 @@ _COLUMNS = {
 _ELEMENT = Choice(("VOLTage", "CURRent", "RESistance", "TIME", "STATus"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Function:
-    """Settings of one quantity, as a source and as a meter, as *RST leaves them."""
-
-    level: float = 0.0
-    source_span: float
-    chooses_source_span: bool = True
-    protection: float
-    sense_span: float
-    chooses_sense_span: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _General:
-    """Settings of the whole instrument as *RST leaves them."""
-
-    source: Literal["VOLT", "CURR"] = "VOLT"
-    senses: tuple[str, ...] = ("CURR",)
-    is_concurrent: bool = True
-    chooses_ohms: bool = False
-    nplc: float = 1.0
-    delay_s: float = 0.0
-    chooses_delay: bool = True
-    output: bool = False
-    goes_off: bool = False
-    off_state: str = "NORM"
-    obeys_enable: bool = False
-    remote: bool = False
-    auto_zero: bool = True
-    averages: bool = False
-    average_count: int = 10
-    average_kind: str = "REP"
-    offset_compensated: bool = False
-    front: bool = True
-    elements: tuple[str, ...] = ("VOLT", "CURR", "RES", "TIME", "STAT")
-    form: str = "ASC"
-    order: str = "NORM"
-    protection_v: float = math.inf
-    statistic: str = "MEAN"
-    line_hz: float = 50.0
-    chooses_line: bool = True
-    shows: bool = True
-    beeps: bool = True
-    digits: int = 6
-
-
-def _functions() -> dict[str, _Function]:
-    return {
-        "VOLT": _Function(source_span=20.0, protection=21.0, sense_span=20.0),
-        "CURR": _Function(source_span=1e-4, protection=1.05e-4, sense_span=1e-4),
-        "RES": _Function(source_span=0.0, protection=0.0, sense_span=2e5),
-    }
-
-
 def _shown(value: float) -> str:
     return f"{value:+.6E}"
 
@@ -139,8 +97,8 @@ class Keithley2400:
         self._measurement = RegisterSet()
         self._questionable = RegisterSet()
         self._operation = RegisterSet()
-        self._general = _General()
-        self._function = _functions()
+        self._general = GeneralSettings()
+        self._function = default_functions()
         self._sweep = {key: Sweep() for key in ("VOLT", "CURR")}
         self._trigger = Trigger(self._run, self._show_state, self._terminals)
         self._latest: NDArray[np.void] = np.empty(0, _KEPT)
@@ -149,7 +107,7 @@ class Keithley2400:
         self._feed = "SENS"
         self._started_s = 0.0
         self._texts = {1: "", 2: ""}
-        self._saved: dict[int, tuple[_General, dict[str, _Function], dict[str, Sweep]]] = {}
+        self._saved: dict[int, tuple[GeneralSettings, dict[str, FunctionSettings], dict[str, Sweep]]] = {}
         self._show_state()
 
     @property
@@ -181,8 +139,8 @@ class Keithley2400:
     def reset(self) -> None:
         """Output off and every setting to its default; the buffer keeps its readings."""
         line_hz = self._general.line_hz
-        self._general = _General(line_hz=line_hz)
-        self._function = _functions()
+        self._general = GeneralSettings(line_hz=line_hz)
+        self._function = default_functions()
         self._sweep = {key: Sweep() for key in ("VOLT", "CURR")}
         self._trigger.reset()
         self._feeds = False
@@ -221,7 +179,7 @@ class Keithley2400:
         )
 
     def _source_commands(self, key: Literal["VOLT", "CURR"]) -> tuple[Command, ...]:
-        at, level, now = f":SOURce#:{_NAMES[key]}", _LEVEL[key], self._reader(key)
+        at, level, now = f":SOURce#:{NAMES[key]}", LEVEL[key], self._reader(key)
         many = (level,) * 100
 
         def sweep() -> Sweep:
@@ -253,26 +211,26 @@ class Keithley2400:
                 f"{at}:STEP", level, lambda: sweep().distance, lambda v: self._change_sweep(key, step=v, count=None)
             ),
             *self._real(f"{at}:CENTer", level, lambda: sweep().centre, lambda v: self._set_span(key, centre=v)),
-            *self._real(f"{at}:SPAN", _TWICE[key], lambda: sweep().span, lambda v: self._set_span(key, span=v)),
+            *self._real(f"{at}:SPAN", TWICE[key], lambda: sweep().span, lambda v: self._set_span(key, span=v)),
             Command(
-                f":SOURce#:LIST:{_NAMES[key]}", lambda *values: change("values")(values), many, optional=len(many) - 1
+                f":SOURce#:LIST:{NAMES[key]}", lambda *values: change("values")(values), many, optional=len(many) - 1
             ),
-            Command(f":SOURce#:LIST:{_NAMES[key]}?", lambda: ",".join(map(_shown, sweep().values))),
+            Command(f":SOURce#:LIST:{NAMES[key]}?", lambda: ",".join(map(_shown, sweep().values))),
             Command(
-                f":SOURce#:LIST:{_NAMES[key]}:APPend",
+                f":SOURce#:LIST:{NAMES[key]}:APPend",
                 lambda *values: self._sweep.__setitem__(key, sweep().appended(values)),
                 many,
                 optional=len(many) - 1,
             ),
-            Command(f":SOURce#:LIST:{_NAMES[key]}:POINts?", lambda: str(len(sweep().values))),
+            Command(f":SOURce#:LIST:{NAMES[key]}:POINts?", lambda: str(len(sweep().values))),
         )
 
     def _sense_commands(self, key: str) -> tuple[Command, ...]:
-        at, now = f"[:SENSe#]:{_SENSE_HEADER[key]}", self._reader(key)
+        at, now = f"[:SENSe#]:{SENSE_HEADERS[key]}", self._reader(key)
         found = [
             *self._real(
                 f"{at}:RANGe[:UPPer]",
-                _SPAN[key],
+                SPAN[key],
                 lambda: now().sense_span * OVER_RANGE,
                 lambda v: self._set_sense_span(key, v),
             ),
@@ -282,13 +240,13 @@ class Keithley2400:
                 lambda: show_bool(now().chooses_sense_span),
                 lambda v: self._change_function(key, chooses_sense_span=v),
             ),
-            *self._real(f"{at}:NPLCycles", _NPLC, lambda: self._general.nplc, lambda v: self._change(nplc=v)),
+            *self._real(f"{at}:NPLCycles", NPLC, lambda: self._general.nplc, lambda v: self._change(nplc=v)),
         ]
         if key != "RES":
             found += [
                 *self._real(
                     f"{at}:PROTection[:LEVel]",
-                    _PROTECTION[key],
+                    PROTECTION[key],
                     lambda: now().protection,
                     lambda v: self._set_protection(key, v),
                 ),
@@ -296,7 +254,7 @@ class Keithley2400:
             ]
         return tuple(found)
 
-    def _reader(self, key: str) -> Callable[[], _Function]:
+    def _reader(self, key: str) -> Callable[[], FunctionSettings]:
         return lambda: self._function[key]
 
     def _common_source_commands(self) -> tuple[Command, ...]:
@@ -316,7 +274,7 @@ class Keithley2400:
             ),
             *self._real(
                 ":SOURce#:DELay",
-                _DELAY,
+                DELAY,
                 lambda: self._general.delay_s,
                 lambda v: self._change(delay_s=v, chooses_delay=False),
             ),
@@ -364,16 +322,16 @@ class Keithley2400:
 
     def _common_sense_commands(self) -> tuple[Command, ...]:
         return (
-            Command("[:SENSe#]:FUNCtion[:ON]", self._add_senses, (_FUNCTIONS,) * 3, optional=2),
+            Command("[:SENSe#]:FUNCtion[:ON]", self._add_senses, (FUNCTIONS,) * 3, optional=2),
             Command("[:SENSe#]:FUNCtion[:ON]?", lambda: self._listed(self._general.senses)),
             Command("[:SENSe#]:FUNCtion[:ON]:COUNt?", lambda: str(len(self._general.senses))),
             Command("[:SENSe#]:FUNCtion[:ON]:ALL", lambda: self._change(senses=("VOLT", "CURR", "RES"))),
-            Command("[:SENSe#]:FUNCtion:OFF", self._drop_senses, (_FUNCTIONS,) * 3, optional=2),
+            Command("[:SENSe#]:FUNCtion:OFF", self._drop_senses, (FUNCTIONS,) * 3, optional=2),
             Command("[:SENSe#]:FUNCtion:OFF?", lambda: self._listed(self._unsensed())),
             Command("[:SENSe#]:FUNCtion:OFF:COUNt?", lambda: str(len(self._unsensed()))),
             Command("[:SENSe#]:FUNCtion:OFF:ALL", lambda: self._change(senses=())),
             Command(
-                "[:SENSe#]:FUNCtion:STATe?", lambda key: show_bool(_key(key) in self._general.senses), (_FUNCTIONS,)
+                "[:SENSe#]:FUNCtion:STATe?", lambda key: show_bool(_key(key) in self._general.senses), (FUNCTIONS,)
             ),
             *setting(
                 "[:SENSe#]:FUNCtion:CONCurrent",
@@ -416,7 +374,7 @@ class Keithley2400:
             Command(":MEASure?", self._read),
             *(
                 command
-                for key, header in _SENSE_HEADER.items()
+                for key, header in SENSE_HEADERS.items()
                 for command in (
                     Command(f":CONFigure:{header}", lambda key=key: self._configure(key)),
                     Command(f":MEASure:{header}?", lambda key=key: self._measure(key)),
@@ -478,8 +436,8 @@ class Keithley2400:
     def _system_commands(self, status: Status) -> tuple[Command, ...]:
         return (
             Command("*OPT?", lambda: "0"),
-            Command("*SAV", self._save, (_MEMORY,)),
-            Command("*RCL", self._recall, (_MEMORY,)),
+            Command("*SAV", self._save, (MEMORY,)),
+            Command("*RCL", self._recall, (MEMORY,)),
             Command(":SYSTem:PRESet", self.reset),
             Command(":SYSTem:ERRor:CODE[:NEXT]?", lambda: str(status.next_error().code)),
             Command(":SYSTem:ERRor:ALL?", lambda: self._take_errors(status)),
@@ -498,7 +456,7 @@ class Keithley2400:
             *self._switch(":SYSTem:LFRequency:AUTO", "chooses_line"),
             Command(":SYSTem:TIME?", lambda: f"{self._terminals.now_s - self._started_s:.3f}"),
             Command(":SYSTem:TIME:RESet", self._reset_time),
-            Command(":SYSTem:BEEPer[:IMMediate]", lambda *_: None, (_PITCH, _DURATION)),
+            Command(":SYSTem:BEEPer[:IMMediate]", lambda *_: None, (PITCH, DURATION)),
             *self._switch(":SYSTem:BEEPer:STATe", "beeps"),
             Command(":SYSTem:KEY", lambda _: None, (Integer(low=1, high=32),)),
             Command(":SYSTem:LOCal", lambda: None),
@@ -513,16 +471,16 @@ class Keithley2400:
     def _text_commands(self, line: int) -> tuple[Command, ...]:
         at = ":DISPlay[:WINDow#]:TEXT" if line == 1 else f":DISPlay:WINDow{line}:TEXT"
         return (
-            Command(f"{at}:DATA", lambda text: self._texts.__setitem__(line, text), (_Text(),)),
+            Command(f"{at}:DATA", lambda text: self._texts.__setitem__(line, text), (Text(),)),
             Command(f"{at}:DATA?", lambda: f'"{self._texts[line]}"'),
             Command(f"{at}:STATe", lambda _: None, (Boolean(),)),
         )
 
     def _set_level(self, key: str, level: float) -> None:
         now = self._function[key]
-        self._check_power(key, level, self._function[_OTHER[key]].protection)
+        self._check_power(key, level, self._function[OTHER[key]].protection)
         if now.chooses_source_span:
-            self._change_function(key, level=level, source_span=range_for(level, _RANGES[key]))
+            self._change_function(key, level=level, source_span=range_for(level, RANGES[key]))
             return
         if abs(level) > now.source_span * OVER_RANGE:
             raise ScpiError(-222, f"{level:g} does not fit the range of {now.source_span:g}")
@@ -530,11 +488,11 @@ class Keithley2400:
 
     def _check_power(self, key: str, level: float, protection: float) -> None:
         volts, amperes = (level, protection) if key == "VOLT" else (protection, level)
-        if key == self._general.source and abs(volts) > _LOW_V and abs(amperes) > _HIGH_A:
+        if key == self._general.source and abs(volts) > LOW_V and abs(amperes) > HIGH_A:
             raise ScpiError(826, text="Attempt to exceed power limit")
 
     def _set_source_span(self, key: str, largest: float) -> None:
-        chosen = range_for(largest, _RANGES[key])
+        chosen = range_for(largest, RANGES[key])
         # The level follows a smaller range down, as the manual says.
         level = self._function[key].level
         kept = math.copysign(min(abs(level), chosen * OVER_RANGE), level)
@@ -542,20 +500,20 @@ class Keithley2400:
 
     def _set_source_auto(self, key: str, is_on: bool) -> None:
         now = self._function[key]
-        span = range_for(now.level, _RANGES[key]) if is_on else now.source_span
+        span = range_for(now.level, RANGES[key]) if is_on else now.source_span
         self._change_function(key, chooses_source_span=is_on, source_span=span)
 
     def _set_sense_span(self, key: str, largest: float) -> None:
-        chosen, now = range_for(largest, _RANGES[key]), self._function[key]
-        if key == _OTHER[self._general.source] and chosen > range_for(now.protection, _RANGES[key]):
+        chosen, now = range_for(largest, RANGES[key]), self._function[key]
+        if key == OTHER[self._general.source] and chosen > range_for(now.protection, RANGES[key]):
             raise ScpiError(824, text="Cannot exceed compliance range")
         self._change_function(key, sense_span=chosen, chooses_sense_span=False)
 
     def _set_protection(self, key: str, protection: float) -> None:
         now, magnitude = self._function[key], abs(protection)
-        if magnitude < _SMALLEST_SHARE * (_RANGES[key][0] if now.chooses_sense_span else now.sense_span):
+        if magnitude < SMALLEST_SHARE * (RANGES[key][0] if now.chooses_sense_span else now.sense_span):
             raise ScpiError(822, text="Too small for sense range")
-        self._check_power(_OTHER[key], self._function[_OTHER[key]].level, magnitude)
+        self._check_power(OTHER[key], self._function[OTHER[key]].level, magnitude)
         self._change_function(key, protection=magnitude)
 
     def _change_sweep(self, key: str, **changes: Any) -> None:
@@ -640,7 +598,7 @@ class Keithley2400:
     def _stage(self, *, span: float | None = None) -> Stage:
         general = self._general
         key = general.source
-        limit = self._function[_OTHER[key]].protection
+        limit = self._function[OTHER[key]].protection
         if key == "CURR":
             limit = min(limit, general.protection_v)
         delay_s = 0.0 if general.chooses_delay else general.delay_s
@@ -658,7 +616,7 @@ class Keithley2400:
 
     def _top_ohm(self) -> float:
         now = self._function["RES"]
-        return (_OHM_RANGES[-1] if now.chooses_sense_span else now.sense_span) * OVER_RANGE
+        return (OHM_RANGES[-1] if now.chooses_sense_span else now.sense_span) * OVER_RANGE
 
     def _meter(self, key: Literal["VOLT", "CURR"], source_span: float | None) -> Meter:
         now, general = self._function[key], self._general
@@ -668,7 +626,7 @@ class Keithley2400:
         else:
             span = now.sense_span if key in general.senses and not now.chooses_sense_span else None
         nplc = general.nplc * (general.average_count if general.averages else 1)
-        return Meter(ranges=_RANGES[key], span=span, nplc=nplc, noise_of_range=NOISE_OF_RANGE)
+        return Meter(ranges=RANGES[key], span=span, nplc=nplc, noise_of_range=NOISE_OF_RANGE)
 
     def _is_limited(self, key: str) -> bool:
         """Return whether the compliance in this quantity holds the output."""
@@ -687,11 +645,11 @@ class Keithley2400:
         general, key = self._general, self._general.source
         sweep, now = self._sweep[key], self._function[key]
         levels = sweep.levels(now.level, count)
-        if np.max(np.abs(levels)) > _RANGES[key][-1] * OVER_RANGE:
+        if np.max(np.abs(levels)) > RANGES[key][-1] * OVER_RANGE:
             raise ScpiError(-222, "the sweep leaves the ranges")
         span = None
         if sweep.mode != "FIX" and (sweep.ranging != "FIX" or now.chooses_source_span):
-            span = range_for(float(np.max(np.abs(levels))), _RANGES[key])
+            span = range_for(float(np.max(np.abs(levels))), RANGES[key])
         if key == "VOLT":
             levels = np.clip(levels, -general.protection_v, general.protection_v)
         taken = self._terminals.measure(self._stage(span=span), levels)
@@ -719,7 +677,7 @@ class Keithley2400:
         always |= _FILTER_BIT if general.averages else 0
         compliance = np.where(kept["is_limited"], _COMPLIANCE_BIT, 0)
         over = _OVERFLOW_BIT
-        if not self._function[_OTHER[general.source]].chooses_sense_span:
+        if not self._function[OTHER[general.source]].chooses_sense_span:
             over |= _RANGE_COMPLIANCE_BIT
         kept["status"] = always | compliance | np.where(is_over, over, 0)
         self._follow_ranges(kept[-1])
@@ -731,7 +689,7 @@ class Keithley2400:
         for key in ("VOLT", "CURR", "RES"):
             value = abs(float(last[_COLUMNS[key]]))
             if self._function[key].chooses_sense_span and value < OVERFLOW and key != self._general.source:
-                self._change_function(key, sense_span=range_for(value, _RANGES[key]))
+                self._change_function(key, sense_span=range_for(value, RANGES[key]))
 
     def _store(self, kept: NDArray[np.void]) -> None:
         if not self._feeds:
@@ -817,7 +775,7 @@ class Keithley2400:
 
     def _statistics(self) -> str:
         readings = self._trace.readings()
-        find = _STATISTICS[self._general.statistic]
+        find = STATISTICS[self._general.statistic]
         columns = [readings[_COLUMNS[key]] for key in ("VOLT", "CURR", "RES")]
         return ",".join(
             _shown(NOTHING if not len(values) or np.any(np.abs(values) >= OVERFLOW) else find(values))
@@ -871,45 +829,3 @@ class _SwitchOrOnce:
 
     def parse(self, raw: Raw) -> bool | None:
         return None if isinstance(raw, str) and raw.upper() == "ONCE" else Boolean().parse(raw)
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A line of text between quotes."""
-
-    def parse(self, raw: Raw) -> str:
-        if not isinstance(raw, Quoted):
-            raise ScpiError(-104, "expected a string between quotes")
-        return raw.text
-
-
-_LEVEL: Final = {
-    "VOLT": Real(unit="V", low=-210.0, high=210.0, default=0.0),
-    "CURR": Real(unit="A", low=-1.05, high=1.05, default=0.0),
-}
-_TWICE: Final = {
-    "VOLT": Real(unit="V", low=-420.0, high=420.0, default=0.0),
-    "CURR": Real(unit="A", low=-2.1, high=2.1, default=0.0),
-}
-_PROTECTION: Final = {
-    "VOLT": Real(unit="V", low=-210.0, high=210.0, default=21.0),
-    "CURR": Real(unit="A", low=-1.05, high=1.05, default=1.05e-4),
-}
-_SPAN: Final = {
-    "VOLT": Real(unit="V", low=-210.0, high=210.0, default=21.0),
-    "CURR": Real(unit="A", low=-1.05, high=1.05, default=1.05e-4),
-    "RES": Real(unit="OHM", low=0.0, high=2.1e8, default=2.1e5),
-}
-_NPLC: Final = Real(low=0.01, high=10.0, default=1.0)
-_DELAY: Final = Real(unit="S", low=0.0, high=999.9999, default=0.0)
-_PITCH: Final = Real(unit="HZ", low=65.0, high=2e6, default=1000.0)
-_DURATION: Final = Real(unit="S", low=0.0, high=7.9, default=0.1)
-_MEMORY: Final = Integer(low=0, high=4)
-_STATISTICS: Final[dict[str, Callable[[NDArray[np.float64]], float]]] = {
-    "MEAN": lambda values: float(np.mean(values)),
-    "SDEV": lambda values: float(np.std(values)),
-    "MAX": lambda values: float(np.max(values)),
-    "MIN": lambda values: float(np.min(values)),
-    "PKPK": lambda values: float(np.ptp(values)),
-}
