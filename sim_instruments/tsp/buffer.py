@@ -33,11 +33,6 @@ class ReadingBuffer:
         self._data = {name: np.zeros(0, np.float64) for name in COLUMNS}
         self._base_s = 0.0
 
-    @property
-    def count(self) -> int:
-        """Return how many readings there are."""
-        return self._count
-
     def reset(self) -> None:
         """Return settings to their defaults and drop the readings."""
         self._settings.reset()

@@ -3,9 +3,9 @@
 Exercised: `id`, `next_error`, `check_errors`, and on both channels `source_mode`, `apply_voltage`, `apply_current`,
 `auto_range_source`, `source_voltage`, `source_voltage_range`, `source_current`, `source_current_range`,
 `compliance_current`, `compliance_voltage`, `source_output`, `measure_current`, `measure_voltage`, `current`,
-`current_range`, `voltage`, `voltage_range`, `resistance`, `wires_mode`, `ramp_to_voltage`, `ramp_to_current`, `shutdown`,
-`ask`, `write`. It has no sweep but the ramps. Left out: `measure_nplc`, which takes its two bounds for a table of values
-and cannot be read for any instrument. PyMeasure has no driver for the 707B.
+`current_range`, `voltage`, `voltage_range`, `resistance`, `wires_mode`, `ramp_to_voltage`, `ramp_to_current`,
+`shutdown`, `ask`, `write`. It has no sweep but the ramps. Left out: `measure_nplc`, which takes its two bounds for a
+table of values and cannot be read back from any instrument. PyMeasure has no driver for the 707B.
 """
 
 import re

@@ -2,10 +2,11 @@
 
 Exercised: `Keithley2601B`, `Keithley2602B`, `Keithley2611B`, `Keithley2612B`, `Keithley2635B`, `Keithley2636B`:
 `get_idn`, `ask`, `write`, `reset`, `display_settext`, `display_clear`, `display_normal`, `exit_key`, `snapshot`; on the
-channels `volt`, `curr` (with their measurement status), `res`, `mode`, `output`, `linefreq`, `nplc`, `limitv`, `limiti`,
-`four_wire_measurement`, `sourcerange_v`, `source_autorange_v_enabled`, `measurerange_v`, `measure_autorange_v_enabled`,
-the same four for current, `reset`, `setup_fastsweep` and `fastsweep` (one and two dimensions, modes IV, VI and
-VIfourprobe) and `timetrace`. QCoDeS has drivers for the Keithley S46 and 3706A switches, and none for the 707B.
+channels `volt`, `curr` (with their measurement status), `res`, `mode`, `output`, `linefreq`, `nplc`, `limitv`,
+`limiti`, `four_wire_measurement`, `sourcerange_v`, `source_autorange_v_enabled`, `measurerange_v`,
+`measure_autorange_v_enabled`, the same four for current, `reset`, `setup_fastsweep` and `fastsweep` (one and two
+dimensions, modes IV, VI and VIfourprobe) and `timetrace`. QCoDeS has drivers for the Keithley S46 and 3706A switches,
+and none for the 707B.
 """
 
 import re
