@@ -33,23 +33,22 @@ from sim_instruments.instruments.keithley_2400_settings import (
     SENSE_HEADERS,
     SMALLEST_SHARE,
     SPAN,
-    STATISTICS,
     TWICE,
     FunctionSettings,
     GeneralSettings,
     default_functions,
 )
 from sim_instruments.instruments.keithley_2400_sweep import MOST_POINTS, Sweep
+from sim_instruments.instruments.keithley_2400_traces import COLUMNS, KEPT, NOTHING, Traces, shown
 from sim_instruments.instruments.keithley_2400_trigger import Trigger
 from sim_instruments.place import Place
-from sim_instruments.reading_buffer import ReadingBuffer
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Raw
 from sim_instruments.scpi_parameter import Boolean, Choice, Integer, Real
 from sim_instruments.scpi_setting import Pair, setting, show_bool
 from sim_instruments.scpi_status_registers import RegisterSet
 from sim_instruments.scpi_text import Text
-from sim_instruments.scpi_tree import Command, IndefiniteBlock, Reply
+from sim_instruments.scpi_tree import Command, Reply
 from sim_instruments.smu_output import OVER_RANGE, OVERFLOW, READING, Meter, range_for
 from sim_instruments.smu_terminals import Stage, Terminals
 from sim_instruments.status import Status
@@ -59,9 +58,6 @@ MODEL: Final = "keithley-2400"
 NOISE_OF_RANGE: Final = 5e-6
 """Noise of one reading at one power-line cycle, rms, as a fraction of the measuring range."""
 
-NOTHING: Final = 9.91e37
-"""What stands in the place of something that was not measured."""
-
 # Bits of the status word.
 _OVERFLOW_BIT, _FILTER_BIT, _FRONT_BIT, _COMPLIANCE_BIT = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MEASURED_BIT = {"VOLT": 1 << 11, "CURR": 1 << 12, "RES": 1 << 13}
@@ -70,21 +66,11 @@ _RANGE_COMPLIANCE_BIT = 1 << 16  # a fixed range, not the compliance, is what li
 _REMOTE_BIT = 1 << 22
 
 # Bits of the measurement event register.
-_READING_AVAILABLE, _READING_OVERFLOW, _BUFFER_AVAILABLE, _BUFFER_FULL = 1 << 6, 1 << 7, 1 << 8, 1 << 9
+_READING_AVAILABLE, _READING_OVERFLOW = 1 << 6, 1 << 7
 _IN_COMPLIANCE = 1 << 14
 # Bits of the operation event register.
 _SWEEPING, _WAITS_FOR_TRIGGER, _WAITS_FOR_ARM, _IDLE = 1 << 3, 1 << 5, 1 << 6, 1 << 10
 _MEASUREMENT_SUMMARY, _QUESTIONABLE_SUMMARY, _OPERATION_SUMMARY = 1, 8, 128
-
-_KEPT = np.dtype([*READING.descr, ("status", np.int32)])
-_COLUMNS = {
-    "VOLT": "voltage_v", "CURR": "current_a", "RES": "resistance_ohm", "TIME": "time_s", "STAT": "status",
-}  # fmt: skip
-_ELEMENT = Choice(("VOLTage", "CURRent", "RESistance", "TIME", "STATus"))
-
-
-def _shown(value: float) -> str:
-    return f"{value:+.6E}"
 
 
 @final
@@ -101,10 +87,7 @@ class Keithley2400:
         self._function = default_functions()
         self._sweep = {key: Sweep() for key in ("VOLT", "CURR")}
         self._trigger = Trigger(self._run, self._show_state, self._terminals)
-        self._latest: NDArray[np.void] = np.empty(0, _KEPT)
-        self._trace = ReadingBuffer(100, _KEPT, overwrites=False)
-        self._feeds = False
-        self._feed = "SENS"
+        self._traces = Traces(self._measurement, lambda: self._trigger.is_idle)
         self._started_s = 0.0
         self._texts = {1: "", 2: ""}
         self._saved: dict[int, tuple[GeneralSettings, dict[str, FunctionSettings], dict[str, Sweep]]] = {}
@@ -130,7 +113,7 @@ class Keithley2400:
             *self._common_sense_commands(),
             *self._output_commands(),
             *self._reading_commands(),
-            *self._trace_commands(),
+            *self._traces.commands(),
             *self._trigger.commands(),
             *self._status_commands(status),
             *self._system_commands(status),
@@ -143,7 +126,7 @@ class Keithley2400:
         self._function = default_functions()
         self._sweep = {key: Sweep() for key in ("VOLT", "CURR")}
         self._trigger.reset()
-        self._feeds = False
+        self._traces.reset()
         self._terminals.set_live(False)
 
     def trigger(self) -> None:
@@ -165,7 +148,7 @@ class Keithley2400:
         """Return the pair for a number, whose query answers in the instrument's own form."""
 
         def show(extreme: float | None = None) -> str:
-            return _shown(min(read() if extreme is None else extreme, OVERFLOW))
+            return shown(min(read() if extreme is None else extreme, OVERFLOW))
 
         return Command(pattern, write, (kind,)), Command(f"{pattern}?", show, (_Extreme(kind),), optional=1)
 
@@ -215,7 +198,7 @@ class Keithley2400:
             Command(
                 f":SOURce#:LIST:{NAMES[key]}", lambda *values: change("values")(values), many, optional=len(many) - 1
             ),
-            Command(f":SOURce#:LIST:{NAMES[key]}?", lambda: ",".join(map(_shown, sweep().values))),
+            Command(f":SOURce#:LIST:{NAMES[key]}?", lambda: ",".join(map(shown, sweep().values))),
             Command(
                 f":SOURce#:LIST:{NAMES[key]}:APPend",
                 lambda *values: self._sweep.__setitem__(key, sweep().appended(values)),
@@ -369,8 +352,6 @@ class Keithley2400:
         return (
             Command(":READ?", self._read),
             Command(":INITiate[:IMMediate]", self._initiate),
-            Command(":FETCh?", lambda: self._written(self._latest)),
-            Command("[:SENSe#]:DATA[:LATest]?", lambda: self._written(self._latest[-1:])),
             Command(":MEASure?", self._read),
             *(
                 command
@@ -381,46 +362,6 @@ class Keithley2400:
                 )
             ),
             Command(":CONFigure?", lambda: self._listed(self._general.senses)),
-            Command(":FORMat:ELEMents[:SENSe#]", self._set_elements, (_ELEMENT,) * 5, optional=4),
-            Command(":FORMat:ELEMents[:SENSe#]?", lambda: ",".join(self._general.elements)),
-            Command(
-                ":FORMat[:DATA]", self._set_form, (Choice(("ASCii", "REAL", "SREal")), Integer(low=32, high=32)), 1
-            ),
-            Command(":FORMat[:DATA]?", lambda: self._general.form),
-            *self._plain(":FORMat:BORDer", Choice(("NORMal", "SWAPped")), "order"),
-            *setting(":FORMat:SREGister", Choice(("ASCii",)), lambda: "ASC", lambda _: None),
-            *setting(":FORMat:SOURce2", Choice(("ASCii",)), lambda: "ASC", lambda _: None),
-        )
-
-    def _trace_commands(self) -> tuple[Command, ...]:
-        return (
-            *setting(
-                ":TRACe:POINts",
-                Integer(low=1, high=MOST_POINTS),
-                lambda: str(self._trace.capacity),
-                self._set_points,
-            ),
-            Command(":TRACe:POINts:ACTual?", lambda: str(len(self._trace))),
-            Command(":TRACe:FREE?", self._free),
-            Command(":TRACe:CLEar", self._clear_trace),
-            Command(":TRACe:DATA?", lambda: self._written(self._trace.readings())),
-            *setting(
-                ":TRACe:FEED",
-                Choice(("SENSe", "SENSe1", "CALCulate", "CALCulate1", "CALCulate2")),
-                lambda: self._feed,
-                self._set_feed,
-            ),
-            *setting(
-                ":TRACe:FEED:CONTrol",
-                Choice(("NEXT", "NEVer")),
-                lambda: "NEXT" if self._feeds else "NEV",
-                self._set_feeding,
-            ),
-            *setting(":TRACe:TSTamp:FORMat", Choice(("ABSolute", "DELTa")), lambda: "ABS", lambda _: None),
-            *self._plain(
-                ":CALCulate3:FORMat", Choice(("MEAN", "SDEViation", "MAXimum", "MINimum", "PKPK")), "statistic"
-            ),
-            Command(":CALCulate3:DATA?", self._statistics),
         )
 
     def _status_commands(self, status: Status) -> tuple[Command, ...]:
@@ -567,13 +508,6 @@ class Keithley2400:
         if state is not None:
             self._change(auto_zero=state)
 
-    def _set_elements(self, *asked: str) -> None:
-        # They are answered in the instrument's order, whatever the order asked for.
-        self._change(elements=tuple(name for name in _COLUMNS if name in asked))
-
-    def _set_form(self, form: str, _bits: int = 32) -> None:
-        self._change(form="SRE" if form == "REAL" else form)
-
     def _reset_time(self) -> None:
         self._started_s = self._terminals.now_s
 
@@ -661,15 +595,15 @@ class Keithley2400:
         self._keep(taken)
 
     def _keep(self, taken: NDArray[np.void]) -> None:
-        kept = np.zeros(len(taken), _KEPT)
+        kept = np.zeros(len(taken), KEPT)
         for name in READING.names or ():
             kept[name] = taken[name]
         kept["time_s"] -= self._started_s
         general = self._general
         for key in ("VOLT", "CURR", "RES"):
             if key not in general.senses:
-                kept[_COLUMNS[key]] = kept["source"] if key == general.source else NOTHING
-        values = np.stack([np.abs(kept[_COLUMNS[key]]) for key in general.senses] or [np.zeros(len(kept))])
+                kept[COLUMNS[key]] = kept["source"] if key == general.source else NOTHING
+        values = np.stack([np.abs(kept[COLUMNS[key]]) for key in general.senses] or [np.zeros(len(kept))])
         is_over = np.any(values == OVERFLOW, axis=0)
         always = _SOURCED_BIT[general.source] | sum(_MEASURED_BIT[key] for key in general.senses)
         always |= _FRONT_BIT if general.front else 0
@@ -681,24 +615,14 @@ class Keithley2400:
             over |= _RANGE_COMPLIANCE_BIT
         kept["status"] = always | compliance | np.where(is_over, over, 0)
         self._follow_ranges(kept[-1])
-        self._latest = np.concatenate((self._latest, kept))[-MOST_POINTS:]
-        self._store(kept)
+        self._traces.add(kept)
         self._note(kept, bool(np.any(is_over)))
 
     def _follow_ranges(self, last: np.void) -> None:
         for key in ("VOLT", "CURR", "RES"):
-            value = abs(float(last[_COLUMNS[key]]))
+            value = abs(float(last[COLUMNS[key]]))
             if self._function[key].chooses_sense_span and value < OVERFLOW and key != self._general.source:
                 self._change_function(key, sense_span=range_for(value, RANGES[key]))
-
-    def _store(self, kept: NDArray[np.void]) -> None:
-        if not self._feeds:
-            return
-        self._trace.add(kept)
-        self._measurement.note(_BUFFER_AVAILABLE if len(self._trace) > 1 else 0)
-        if self._trace.is_full:
-            self._feeds = False
-            self._measurement.note(_BUFFER_FULL)
 
     def _note(self, kept: NDArray[np.void], is_over: bool) -> None:
         limited = _IN_COMPLIANCE if np.any(kept["is_limited"]) else 0
@@ -711,7 +635,7 @@ class Keithley2400:
                 raise ScpiError(803, text="Not permitted with OUTPUT off")
             self._set_output(True)
         self._trigger.check_idle()
-        self._latest = np.empty(0, _KEPT)
+        self._traces.start()
         self._trigger.initiate()
         self._finish()
 
@@ -724,7 +648,7 @@ class Keithley2400:
         if not self._trigger.runs_by_itself:
             raise ScpiError(-214, text="Trigger deadlock")
         self._initiate()
-        return self._written(self._latest)
+        return self._traces.latest()
 
     def _configure(self, key: str) -> None:
         """Prepare for one reading of one function; levels and integration time stay."""
@@ -735,52 +659,6 @@ class Keithley2400:
     def _measure(self, key: str) -> Reply:
         self._configure(key)
         return self._read()
-
-    def _written(self, readings: NDArray[np.void]) -> Reply:
-        if not len(readings):
-            raise ScpiError(-230, "there is no reading")
-        general = self._general
-        table = np.stack([readings[_COLUMNS[name]].astype(np.float64) for name in general.elements], axis=1)
-        if general.form == "ASC":
-            return ",".join(_shown(float(value)) for value in table.ravel())
-        order = "<" if general.order == "SWAP" else ">"
-        return IndefiniteBlock(table.astype(f"{order}f4").tobytes())
-
-    # ---- buffer
-
-    def _set_points(self, points: int) -> None:
-        self._refuse_while_storing()
-        self._trace.clear()
-        self._trace.capacity = points
-
-    def _clear_trace(self) -> None:
-        self._refuse_while_storing()
-        self._trace.clear()
-
-    def _refuse_while_storing(self) -> None:
-        if self._feeds and not self._trigger.is_idle:
-            raise ScpiError(800, text="Illegal with storage active")
-
-    def _free(self) -> str:
-        size = 24  # bytes that a reading takes
-        return f"{(MOST_POINTS - len(self._trace)) * size},{len(self._trace) * size}"
-
-    def _set_feed(self, feed: str) -> None:
-        self._feed = feed
-
-    def _set_feeding(self, control: str) -> None:
-        if control == "NEXT" and not self._feeds:
-            self._trace.clear()
-        self._feeds = control == "NEXT"
-
-    def _statistics(self) -> str:
-        readings = self._trace.readings()
-        find = STATISTICS[self._general.statistic]
-        columns = [readings[_COLUMNS[key]] for key in ("VOLT", "CURR", "RES")]
-        return ",".join(
-            _shown(NOTHING if not len(values) or np.any(np.abs(values) >= OVERFLOW) else find(values))
-            for values in columns
-        )
 
     # ---- status
 

@@ -1,12 +1,8 @@
 """Settings of the Keithley 2400, as *RST leaves them, and what the manual allows for them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sim_instruments.scpi_parameter import Integer, QuotedChoice, Real
 
@@ -58,11 +54,7 @@ class GeneralSettings:
     average_kind: str = "REP"
     offset_compensated: bool = False
     front: bool = True
-    elements: tuple[str, ...] = ("VOLT", "CURR", "RES", "TIME", "STAT")
-    form: str = "ASC"
-    order: str = "NORM"
     protection_v: float = math.inf
-    statistic: str = "MEAN"
     line_hz: float = 50.0
     chooses_line: bool = True
     shows: bool = True
@@ -101,10 +93,3 @@ DELAY: Final = Real(unit="S", low=0.0, high=999.9999, default=0.0)
 PITCH: Final = Real(unit="HZ", low=65.0, high=2e6, default=1000.0)
 DURATION: Final = Real(unit="S", low=0.0, high=7.9, default=0.1)
 MEMORY: Final = Integer(low=0, high=4)
-STATISTICS: Final[dict[str, Callable[[NDArray[np.float64]], float]]] = {
-    "MEAN": lambda values: float(np.mean(values)),
-    "SDEV": lambda values: float(np.std(values)),
-    "MAX": lambda values: float(np.max(values)),
-    "MIN": lambda values: float(np.min(values)),
-    "PKPK": lambda values: float(np.ptp(values)),
-}
