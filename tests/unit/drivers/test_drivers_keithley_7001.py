@@ -83,8 +83,10 @@ def test_the_7002_has_its_own_slots(wire):
     box = wire.add(replies={"*IDN?": IDENTITY.replace("7001", "7002"), ":ROUT:CLOS:STAT?": "(@10!4!10)"})
     session = Session("switch", wire.link(), kind=KIND_7002, safe=SAFE)
     switch = MODEL_7002.prepare(None, "bench.toml")(session)  # type: ignore[arg-type]
+    assert isinstance(switch, Switch)
     switch.close_crosspoints([far])
     assert ":ROUT:CLOS (@10!4!10)" in box.messages
+    assert isinstance(switch, Keithley7001)
     assert switch.limits[0] is SLOT_7002
     with pytest.raises(LimitError):
         switch.close_crosspoints([Crosspoint(slot=11, row=1, column=1)])
