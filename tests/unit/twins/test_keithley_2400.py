@@ -370,3 +370,17 @@ def test_a_front_panel_can_be_talked_to(smu: Talk):
     assert smu.ask(":DISP:WIND1:TEXT:DATA?;:DISP:WIND2:TEXT:DATA?;:DISP:DIG?") == '"hello";"world";5'
     assert smu.ask(":SYST:LFR?") == "50"
     assert math.isclose(float(smu.ask(":SYST:TIME?")), 0.0)
+
+
+def test_the_transition_filters_choose_what_is_an_event(ready: Talk):
+    ready.write(":STAT:OPER:PTR 0;NTR 64;*CLS;:ARM:SOUR BUS;:INIT")
+    assert ready.ask(":STAT:OPER:COND?;EVEN?") == "64;0"  # waiting in the arm layer, which is no event now
+    ready.write(":ABOR")
+    assert ready.ask(":STAT:OPER:EVEN?;EVEN?") == "64;0"
+    ready.write(":STAT:OPER:ENAB 64;*SRE 128;:INIT;:ABOR")
+    assert ready.instrument.poll() & 192 == 192
+    assert ready.instrument.poll() & 192 == 128  # asked for service once
+    ready.write("*CLS")
+    assert ready.instrument.poll() & 128 == 0
+    ready.write(":STAT:PRES")
+    assert ready.ask(":STAT:OPER:ENAB?;PTR?;NTR?") == "0;32767;0"
