@@ -6,6 +6,7 @@ is not modelled as a drive.
 """
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, final
@@ -29,6 +30,7 @@ MOST_REPEATS: Final = 1_000_000
 """Repetitions of one step."""
 
 _FULL_SCALE: Final = 32_767
+_DIGITS: Final = re.compile(r"[0-9]{1,7}")
 _CONTROLS: Final = {
     control.upper(): control for control in ("once", "onceWaitTrig", "repeat", "repeatInf", "repeatTilTrig")
 }
@@ -158,7 +160,7 @@ class ArbMemory:
             raise ScpiError(785, waveform, text="Specified arb waveform does not exist")
         if control.upper() not in _CONTROLS or marker.upper() not in _MARKERS:
             raise ScpiError(-224, f"{control},{marker}")
-        if not (repeats.isdigit() and point.isdigit() and int(repeats) <= MOST_REPEATS):
+        if not (_DIGITS.fullmatch(repeats) and _DIGITS.fullmatch(point) and int(repeats) <= MOST_REPEATS):
             raise ScpiError(-222, f"{repeats},{point}")
         return Step(waveform=waveform, repeats=int(repeats), control=_CONTROLS[control.upper()])
 
