@@ -41,7 +41,7 @@ def together(actions: Sequence[Callable[[], None]], timeout_s: float) -> list[Ba
 def shielded(action: Callable[[], None]) -> None:
     """Run an action to its end in a thread of its own, out of reach of Ctrl-C, which is raised afterwards."""
     failures: list[BaseException] = []
-    begun = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def run() -> None:
         begun.set()
@@ -49,16 +49,14 @@ def shielded(action: Callable[[], None]) -> None:
             action()
         except BaseException as error:  # noqa: BLE001 - it is handed on
             failures.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=run, daemon=True)
     interrupt = _started(thread, begun)
     if not begun.is_set():
         run()
-    while thread.is_alive():
-        try:
-            thread.join(_LOOK_S)
-        except KeyboardInterrupt as error:
-            interrupt = error
+    interrupt = _waited(ended) or interrupt
     if failures:
         if interrupt is not None:
             failures[0].add_note("interrupted by Ctrl-C meanwhile")
@@ -70,12 +68,31 @@ def shielded(action: Callable[[], None]) -> None:
 def _started(thread: threading.Thread, begun: threading.Event) -> KeyboardInterrupt | None:
     """Start a thread; return the interrupt that came meanwhile."""
     interrupt = None
-    try:
-        thread.start()
-    except KeyboardInterrupt as error:
-        interrupt = error
-    except RuntimeError:
-        # From Python 3.12 on, no thread starts while the interpreter ends.
-        return None
-    begun.wait(_START_S)
+    while not begun.is_set():
+        try:
+            if thread.ident is None:
+                thread.start()
+            if not begun.wait(_START_S):
+                return interrupt
+        except KeyboardInterrupt as error:
+            interrupt = error
+        except RuntimeError:
+            # From Python 3.12 on, no thread starts while the interpreter ends.
+            return interrupt
     return interrupt
+
+
+def _waited(ended: threading.Event) -> KeyboardInterrupt | None:
+    """Wait for the end of a thread; return the interrupt that came meanwhile.
+
+    Not by `Thread.join`: up to Python 3.12, one that Ctrl-C interrupts takes the thread for ended, whatever it does.
+    """
+    interrupt = None
+    while True:
+        try:
+            while not ended.wait(_LOOK_S):
+                pass
+        except KeyboardInterrupt as error:
+            interrupt = error
+        else:
+            return interrupt

@@ -37,6 +37,13 @@ class BurstLimits:
     resistance_ohm: float
     """Resistance that a pulse sees."""
 
+    def check_amplitudes(self, lowest_v: float, highest_v: float, slack: float = 1e-9) -> None:
+        """Raise `LimitError` unless all amplitudes between two lie within the limit, a share for rounding apart."""
+        if lowest_v * (1 + slack) < self.amplitude.low:
+            self.amplitude.check(lowest_v)
+        if highest_v > self.amplitude.high * (1 + slack):
+            self.amplitude.check(highest_v)
+
     def check_burst(self, count: float, width_s: float, amplitude_v: float) -> None:
         """Raise `LimitError` if a burst of so many pulses is endless or puts too much energy into a device."""
         if not math.isfinite(count):
@@ -144,7 +151,7 @@ class Levels:
         largest = self.largest_v(state)
         bottom, _ = known(state, "high", "HIGH level", _REMEDY)
         _, top = known(state, "low", "LOW level", _REMEDY)
-        self.limits.amplitude.check(max(bottom - top, 0.0) * (1 + 1e-9))
+        self.limits.check_amplitudes(max(bottom - top, 0.0), largest)
         return largest
 
     def _check_amplitude(self, value_v: float) -> None:

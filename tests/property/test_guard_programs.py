@@ -111,6 +111,9 @@ class Rig:
 
     def say(self, library: GuardVisaLibrary, session: int, message: bytes) -> None:
         ledger = self.bench.sample.ledger
+        if b"@" in message:
+            # Tags only ever rise, from program to program.
+            message = message.replace(b"@", b"%d" % (int(self.ask(b"PATT:TAG?")[0]) + 1))
         entries, energy_j = len(ledger.entries), ledger.energy_j
         try:
             if message == b"GET":
@@ -383,7 +386,7 @@ TABLES = {
             "OUTP": onoff,
             "PATT:CLE": st.just(""),
             "INIT": st.just(""),
-            "PATT:TAG": st.sampled_from(["1", "2", "3", "900000"]),
+            "PATT:TAG": st.sampled_from(["1", "2", "3", "@"]),
         }
     ),
 }
@@ -421,9 +424,11 @@ def blocks(draw: st.DrawFn, model: str) -> bytes:
         case _:
             side = draw(st.sampled_from(["PATT:PUSH 0,", "PATT:PULL 0,", "PATT:PUSH 3,"]))
             size = draw(st.sampled_from([4, 64, 61]))
-            top = draw(st.sampled_from([1, 5, 20, 255]))
-            data = draw(st.binary(min_size=size, max_size=size))
-            return block(side, bytes(min(byte, top) for byte in data)).replace(b", #", b",#")
+            return _counted(side, draw(st.binary(min_size=size, max_size=size)), draw(st.sampled_from([1, 5, 20, 255])))
+
+
+def _counted(side: str, data: bytes, most: int) -> bytes:
+    return block(side, bytes(min(byte, most) for byte in data)).replace(b", #", b",#")
 
 
 def joined(model: str) -> st.SearchStrategy[bytes]:
@@ -592,7 +597,7 @@ def ready(model: str) -> st.SearchStrategy[list[bytes]]:
                     "PATT:CLE",
                     "BLOCK",
                     "BLOCK",
-                    f"PATT:TAG {v[4]}",
+                    "PATT:TAG @",
                     "OUTP ON",
                     "INIT",
                     "SYST:ERR?",
@@ -616,8 +621,13 @@ def ready(model: str) -> st.SearchStrategy[list[bytes]]:
             texts = st.just(
                 [":SOUR:FUNC VOLT", ":SENS:CURR:PROT 1e-3", ":SOUR:VOLT 0.1", "SYST:ERR?", ":OUTP ON", "SYST:ERR?"]
             )
-    has_blocks = model in (*GENERATORS, "dwa-1")
-    data = st.lists(blocks(model), min_size=3, max_size=3) if has_blocks else st.just([])
+    if model == "dwa-1":
+        # Both blocks of one length, or the controller refuses the pattern.
+        counts = st.tuples(st.binary(min_size=64, max_size=64), st.sampled_from([1, 5, 20, 255]))
+        sides = [counts.map(lambda c, side=side: _counted(side, *c)) for side in ("PATT:PUSH 0,", "PATT:PULL 0,")]
+        data = st.tuples(*sides).map(list)
+    else:
+        data = st.lists(blocks(model), min_size=3, max_size=3) if model in GENERATORS else st.just([])
 
     def filled(case: tuple[list[str], list[bytes]]) -> list[bytes]:
         waiting = list(case[1])

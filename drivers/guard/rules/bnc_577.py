@@ -17,7 +17,7 @@ from drivers.guard.rule import EVERYWHERE, PASS, SYSTEM, Call, Effect, Rule, Rul
 from drivers.guard.state import State
 from drivers.pulse_generators import bnc_577 as model
 
-_ROUNDING: Final = 1 + 1e-5  # what a driver that states an open-circuit voltage may round off
+_ROUNDING: Final = 1e-5  # what a driver that states an open-circuit voltage may round off
 _REMEDY: Final = "set it first, and read the answer"
 _NUMBERED: Final = re.compile(r":?PULSE?[0-9]+:.*")
 
@@ -87,7 +87,7 @@ class _Guard:
         """Take note of an amplitude, as it is at the device."""
         channel = self._check_ours(call, _number(call))
         value = number(call.only(), "V", self._limits.amplitude.quantity) * self._share
-        if abs(value) > self._limits.amplitude.high * _ROUNDING:
+        if abs(value) > self._limits.amplitude.high * (1 + _ROUNDING):
             self._limits.amplitude.check(value)
         state.tell(f"amplitude{channel}", value)
 
@@ -115,8 +115,7 @@ class _Guard:
         for channel in self._running(state):
             lowest_v, amplitude_v = known(state, f"amplitude{channel}", f"amplitude of output {channel}", _REMEDY)
             shortest_s, width_s = known(state, f"width{channel}", f"width of output {channel}", _REMEDY)
-            self._limits.amplitude.check(lowest_v * _ROUNDING)
-            self._limits.amplitude.check(amplitude_v / _ROUNDING)
+            self._limits.check_amplitudes(lowest_v, amplitude_v, _ROUNDING)
             self._limits.width.check(shortest_s)
             self._limits.width.check(width_s)
             energy_j += self._limits.energy_j(count, width_s, amplitude_v)

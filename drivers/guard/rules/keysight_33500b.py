@@ -166,7 +166,7 @@ class _Guard:
     def _check_ready(self, state: State) -> None:
         if not state.is_surely("trigger", "BUS"):
             raise LimitError(
-                "only bus triggers are allowed with the output on, as they give finite bursts: send TRIG:SOUR BUS, read "
+                "only bus triggers are allowed with the output on, to keep bursts finite: send TRIG:SOUR BUS, read "
                 "the error queue first"
             )
         if state.is_surely("shape", "PULS"):
@@ -202,7 +202,7 @@ class _Guard:
     def _check_bursts(self, state: State) -> None:
         if not (state.is_surely("burst", "ON") and state.is_surely("burst_mode", "TRIG")):
             raise LimitError(
-                "only triggered bursts are allowed with the output on: send BURS:MODE TRIG, BURS:STAT ON, read the error "
+                "only triggered bursts are allowed with the output on: send BURS:MODE TRIG, STAT ON, read the error "
                 "queue first"
             )
 

@@ -186,11 +186,12 @@ class _Guard:
             return
         self._limits.width.check(shortest_s)
         self._limits.width.check(run * period_s)
+        largest_v = self._largest_v(state)
         for name in ("high", "low"):
             span = known(state, name, f"{name.upper()} level", _REMEDY)
-            self._limits.amplitude.check(min(abs(level) for level in span) * (1 + 1e-9))
+            self._limits.check_amplitudes(min(abs(level) for level in span), largest_v)
         turns = math.ceil(self._count(state) / fewest)
-        self._limits.check_burst(turns * driven, period_s, self._largest_v(state))
+        self._limits.check_burst(turns * driven, period_s, largest_v)
 
     def _largest_v(self, state: State) -> float:
         ends = [
