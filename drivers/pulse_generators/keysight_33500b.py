@@ -365,11 +365,13 @@ class Keysight33500B:
         )
 
     def _level_settings(self, low_v: float, high_v: float) -> tuple[Setting, ...]:
-        source = f"SOUR{self._channel}"
+        source, largest_v = f"SOUR{self._channel}", self._bounds.amplitude.high
         return (
             Setting(query=f"{source}:VOLT:HIGH?", value=high_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
             Setting(query=f"{source}:VOLT:LOW?", value=low_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
             Setting(query=f"{source}:VOLT:LIM:STAT?", value=1),
+            Setting(query=f"{source}:VOLT:LIM:HIGH?", value=largest_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
+            Setting(query=f"{source}:VOLT:LIM:LOW?", value=-largest_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
         )
 
     def _settings(self, pulse: Pulse, count: int) -> tuple[Setting, ...]:

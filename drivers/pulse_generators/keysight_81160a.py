@@ -132,7 +132,7 @@ class Keysight81160A:
         self.output_off()
         low_v, high_v = _levels(pulse)
         self._send(self._shape(low_v, high_v, pulse.polarity, _period_s(pulse), pulse.width_s))
-        self._switch_on(_settings(low_v, high_v, pulse.width_s), "setting the pulse")
+        self._switch_on(_settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high), "setting the pulse")
         self._armed, self._armed_generation = pulse, self.session.link.generation
 
     def fire(self, count: int) -> None:
@@ -146,7 +146,9 @@ class Keysight81160A:
         self._send(_burst(count))
         self.session.check_errors("setting the burst length")
         low_v, high_v = _levels(pulse)
-        self.session.remember((*_settings(low_v, high_v, pulse.width_s), *_burst_settings(count), _IS_ON))
+        self.session.remember(
+            (*_settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high), *_burst_settings(count), _IS_ON)
+        )
         fire_once(self.session, "*TRG", words=_WORDS, duration_s=count * _period_s(pulse))
         self._armed = pulse
 
@@ -156,7 +158,7 @@ class Keysight81160A:
         pattern = self._pattern(train, symbols)
         if pattern is not None:
             shape = self._pattern_messages(pattern)
-            settings = _pattern_settings(pattern)
+            settings = _pattern_settings(pattern, self._bounds.amplitude.high)
             return Cost(
                 # The block and its read-back; errors after setting and after switching on, output on and read back.
                 messages=_MAKE_SAFE + len(shape) + 2 + len(settings) + 4 + 1 + _FIRE,
@@ -167,7 +169,7 @@ class Keysight81160A:
         for pulse, count in runs(train):
             low_v, high_v = _levels(pulse)
             shape = self._shape(low_v, high_v, pulse.polarity, _period_s(pulse), pulse.width_s)
-            settings = _settings(low_v, high_v, pulse.width_s)
+            settings = _settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high)
             messages += _MAKE_SAFE + len(shape) + len(settings) + 4 + 1 + len(_burst(count)) + 2 + _FIRE
             duration_s += count * _period_s(pulse)
         return Cost(messages=messages, bytes_out=0, duration_s=duration_s)
@@ -188,7 +190,7 @@ class Keysight81160A:
         self.output_off()
         self._send(self._pattern_messages(pattern))
         self.session.link.write_block(":DIG1:PATT:DATA ", pattern.block)
-        settings = _pattern_settings(pattern)
+        settings = _pattern_settings(pattern, self._bounds.amplitude.high)
         loaded = self.session.link.query_block(":DIG1:PATT:DATA?", np.uint8, pattern.block.size)
         if not np.array_equal(loaded, pattern.block):
             raise self.session.refusal("holds another pattern than it was sent", self.session.drain_errors())
@@ -319,18 +321,20 @@ def _levels(pulse: Pulse) -> tuple[float, float]:
     return (0.0, pulse.amplitude_v) if pulse.polarity is Polarity.PUSH else (-pulse.amplitude_v, 0.0)
 
 
-def _settings(low_v: float, high_v: float, width_s: float) -> tuple[Setting, ...]:
+def _settings(low_v: float, high_v: float, width_s: float, largest_v: float) -> tuple[Setting, ...]:
     return (
         Setting(query=":VOLT1:HIGH?", value=high_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
         Setting(query=":VOLT1:LOW?", value=low_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
         Setting(query=":PULS:WIDT1?", value=width_s, relative=_WIDTH_TOLERANCE),
         Setting(query=":VOLT1:LIM:STAT?", value=1),
+        Setting(query=":VOLT1:LIM:HIGH?", value=largest_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
+        Setting(query=":VOLT1:LIM:LOW?", value=-largest_v, relative=0, absolute=_LEVEL_TOLERANCE_V),
     )
 
 
-def _pattern_settings(pattern: Pattern) -> tuple[Setting, ...]:
+def _pattern_settings(pattern: Pattern, largest_v: float) -> tuple[Setting, ...]:
     return (
-        *_settings(-pattern.amplitude_v, pattern.amplitude_v, WIDTH.low),
+        *_settings(-pattern.amplitude_v, pattern.amplitude_v, WIDTH.low, largest_v),
         Setting(query=":PULS:PER1?", value=pattern.symbol_s, relative=_WIDTH_TOLERANCE),
         Setting(query=":DIG1:PATT:STAT?", value=1),
         Setting(query=":DIG1:PATT:NLEV?", value=3),

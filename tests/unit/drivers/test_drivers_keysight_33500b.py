@@ -126,6 +126,8 @@ def test_arming_a_push_pulse(source, generator):
         "SOUR1:VOLT:HIGH?",
         "SOUR1:VOLT:LOW?",
         "SOUR1:VOLT:LIM:STAT?",
+        "SOUR1:VOLT:LIM:HIGH?",
+        "SOUR1:VOLT:LIM:LOW?",
         "SOUR1:FUNC:PULS:WIDT?",
         "SOUR1:BURS:NCYC?",
         "SOUR1:BURS:STAT?",
@@ -158,7 +160,7 @@ def test_firing_verifies_before_and_after(source, generator, count):
     generator.box.messages.clear()
     source.fire(count)
     verify = [
-        "*ESR?;:SOUR1:VOLT:HIGH?;:SOUR1:VOLT:LOW?;:SOUR1:VOLT:LIM:STAT?;:SOUR1:FUNC:PULS:WIDT?;:SOUR1:BURS:NCYC?;"
+        "*ESR?;:SOUR1:VOLT:HIGH?;:SOUR1:VOLT:LOW?;:SOUR1:VOLT:LIM:STAT?;:SOUR1:VOLT:LIM:HIGH?;:SOUR1:VOLT:LIM:LOW?;:SOUR1:FUNC:PULS:WIDT?;:SOUR1:BURS:NCYC?;"
         ":SOUR1:BURS:STAT?;:OUTP1?",
         "TRIG1:SOUR?",
         "SOUR1:FUNC?",
@@ -186,6 +188,8 @@ CHANGES = [
     ("SOUR1:VOLT:HIGH", "1.6"),
     ("SOUR1:VOLT:LOW", "-1"),
     ("SOUR1:VOLT:LIM:STAT", "0"),
+    ("SOUR1:VOLT:LIM:HIGH", "5"),
+    ("SOUR1:VOLT:LIM:LOW", "-5"),
     ("SOUR1:FUNC:PULS:WIDT", "2e-7"),
     ("SOUR1:BURS:NCYC", "50"),
     ("SOUR1:BURS:STAT", "0"),
@@ -255,7 +259,7 @@ def test_a_refused_setting_leaves_the_output_off(source, generator):
     assert "OUTP1 ON" not in generator.box.messages
 
 
-@pytest.mark.parametrize("header", [header for header, _ in CHANGES[1:7]])
+@pytest.mark.parametrize("header", [header for header, _ in CHANGES[1:9]])
 def test_a_setting_that_did_not_take_leaves_the_output_off(source, generator, header):
     generator.forced[header] = "0.3"
     with pytest.raises(InstrumentError, match=r"0.3"):
@@ -273,7 +277,7 @@ def test_a_train_is_one_waveform_and_one_trigger(source, generator):
     assert generator.box.messages == []
     source.play(train)
     verify = [
-        "*ESR?;:SOUR1:VOLT:HIGH?;:SOUR1:VOLT:LOW?;:SOUR1:VOLT:LIM:STAT?;:SOUR1:FUNC:ARB:SRAT?;:SOUR1:BURS:NCYC?;"
+        "*ESR?;:SOUR1:VOLT:HIGH?;:SOUR1:VOLT:LOW?;:SOUR1:VOLT:LIM:STAT?;:SOUR1:VOLT:LIM:HIGH?;:SOUR1:VOLT:LIM:LOW?;:SOUR1:FUNC:ARB:SRAT?;:SOUR1:BURS:NCYC?;"
         ':SOUR1:BURS:STAT?;:SOUR1:DATA:ATTR:POIN? "TRAIN";:OUTP1?',
         "TRIG1:SOUR?",
         "SOUR1:FUNC?",
@@ -310,6 +314,8 @@ def test_a_train_is_one_waveform_and_one_trigger(source, generator):
         "SOUR1:VOLT:HIGH?",
         "SOUR1:VOLT:LOW?",
         "SOUR1:VOLT:LIM:STAT?",
+        "SOUR1:VOLT:LIM:HIGH?",
+        "SOUR1:VOLT:LIM:LOW?",
         "SOUR1:FUNC:ARB:SRAT?",
         "SOUR1:BURS:NCYC?",
         "SOUR1:BURS:STAT?",

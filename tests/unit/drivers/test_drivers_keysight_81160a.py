@@ -128,6 +128,8 @@ def test_arming_a_push_pulse(source, generator):
         ":VOLT1:LOW?",
         ":PULS:WIDT1?",
         ":VOLT1:LIM:STAT?",
+        ":VOLT1:LIM:HIGH?",
+        ":VOLT1:LIM:LOW?",
         ":OUTP1 ON",
         ":OUTP1?",
         "SYST:ERR?",
@@ -154,7 +156,10 @@ def test_firing_verifies_before_and_after(source, generator, count, commands, co
     source.arm(PUSH)
     generator.box.messages.clear()
     source.fire(count)
-    verify = [f"*ESR?;:VOLT1:HIGH?;:VOLT1:LOW?;:PULS:WIDT1?;:VOLT1:LIM:STAT?;{counted};:OUTP1?", ":ARM:SOUR1?"]
+    verify = [
+        f"*ESR?;:VOLT1:HIGH?;:VOLT1:LOW?;:PULS:WIDT1?;:VOLT1:LIM:STAT?;:VOLT1:LIM:HIGH?;:VOLT1:LIM:LOW?;{counted};:OUTP1?",
+        ":ARM:SOUR1?",
+    ]
     assert generator.box.messages == [
         *commands,
         "SYST:ERR?",
@@ -173,6 +178,8 @@ CHANGES = [
     (":VOLT1:LOW", "-1"),
     (":PULS:WIDT1", "2e-7"),
     (":VOLT1:LIM:STAT", "0"),
+    (":VOLT1:LIM:HIGH", "5"),
+    (":VOLT1:LIM:LOW", "-5"),
     (":BURS1:NCYC", "50"),
     (":BURS1:STAT", "0"),
     (":OUTP1", "0"),
@@ -271,7 +278,9 @@ def test_a_refused_setting_leaves_the_output_off(source, generator):
     assert ":OUTP1 ON" not in generator.box.messages
 
 
-@pytest.mark.parametrize("header", [":VOLT1:HIGH", ":VOLT1:LOW", ":PULS:WIDT1", ":VOLT1:LIM:STAT"])
+@pytest.mark.parametrize(
+    "header", [":VOLT1:HIGH", ":VOLT1:LOW", ":PULS:WIDT1", ":VOLT1:LIM:STAT", ":VOLT1:LIM:HIGH", ":VOLT1:LIM:LOW"]
+)
 def test_a_setting_that_did_not_take_leaves_the_output_off(source, generator, header):
     generator.forced[header] = "0.3"
     with pytest.raises(InstrumentError, match=r"0.3"):
@@ -361,6 +370,8 @@ def test_a_train_is_one_block_and_one_trigger(source, generator):
         ":VOLT1:LOW?",
         ":PULS:WIDT1?",
         ":VOLT1:LIM:STAT?",
+        ":VOLT1:LIM:HIGH?",
+        ":VOLT1:LIM:LOW?",
         ":PULS:PER1?",
         ":DIG1:PATT:STAT?",
         ":DIG1:PATT:NLEV?",
@@ -372,7 +383,7 @@ def test_a_train_is_one_block_and_one_trigger(source, generator):
         "*ESR?",
         *(
             verify := [
-                "*ESR?;:VOLT1:HIGH?;:VOLT1:LOW?;:PULS:WIDT1?;:VOLT1:LIM:STAT?;:PULS:PER1?;:DIG1:PATT:STAT?;"
+                "*ESR?;:VOLT1:HIGH?;:VOLT1:LOW?;:PULS:WIDT1?;:VOLT1:LIM:STAT?;:VOLT1:LIM:HIGH?;:VOLT1:LIM:LOW?;:PULS:PER1?;:DIG1:PATT:STAT?;"
                 ":DIG1:PATT:NLEV?;:BURS1:NCYC?;:BURS1:STAT?;:OUTP1?",
                 ":ARM:SOUR1?",
             ]
