@@ -111,7 +111,7 @@ class Rig:
 
     def say(self, library: GuardVisaLibrary, session: int, message: bytes) -> None:
         ledger = self.bench.sample.ledger
-        if b"@" in message:
+        if self.model == "dwa-1" and b"@" in message:
             # Tags only ever rise, from program to program.
             message = message.replace(b"@", b"%d" % (int(self.ask(b"PATT:TAG?")[0]) + 1))
         entries, energy_j = len(ledger.entries), ledger.energy_j

@@ -1,14 +1,15 @@
 """Other people's drivers, unmodified, through the guard: within the limits they work, beyond them nothing is sent.
 
-Exercised: PyMeasure `Keithley2450` (`reset`, `apply_voltage`, `enable_source`, `measure_current`, `current`,
-`source_voltage`, `compliance_current`, `check_errors`, `shutdown`), `Keithley2400` (the same), `Keithley2600` (`ChA`:
-`apply_voltage`, `source_voltage`, `compliance_current`, `measure_current`, `source_output`, `check_errors`,
-`shutdown`), `Agilent33500` (`reset`, `ch_1`: `shape`, `amplitude`, `offset`, `pulse_width`, `burst_state`,
-`burst_ncycles`, `output`; `trigger_source`, `trigger`, `check_errors`), `Keysight81160A` (`ch_1`: `shape`,
-`amplitude`, `offset`, `pulse_width`, `burst_ncycles`, `output`; `reset`, `check_errors`); QCoDeS `Keithley2450` (`source.voltage`,
-`source.limit`, `output_enabled`, `sense.current`), `Keithley2400` (`volt`, `compliancei`, `output`, `curr`, `reset`),
-`Keithley2602B` (`smua.volt`, `smua.limiti`, `smua.output`, `smua.curr`), `Keysight33622A` (`ch1.amplitude`,
-`ch1.offset`, `ch1.burst_ncycles`, `ch1.output`).
+Exercised: PyMeasure `Keithley2450` and `Keithley2400` (`reset`, `apply_voltage`, `source_voltage`,
+`compliance_current`, `check_errors`, `enable_source`, `measure_current`, `current`, `shutdown`), `Keithley2600`
+(`check_errors`; `ChA`: `apply_voltage`, `source_voltage`, `compliance_current`, `source_output`, `measure_current`,
+`shutdown`), `Agilent33500` (`reset`, `trigger_source`, `trigger`, `check_errors`; `ch_1`: `shape`, `amplitude`,
+`offset`, `pulse_width`, `burst_state`, `burst_ncycles`, `output`), `Keysight81160A` (`reset`, `check_errors`; `ch_1`:
+`shape`, `amplitude`, `offset`, `pulse_width`, `burst_ncycles`, `output`); QCoDeS `Keithley2450` (`reset`,
+`source.function`, `source.voltage`, `source.limit`, `sense.function`, `sense.current`, `output_enabled`),
+`Keithley2400` (`reset`, `mode`, `volt`, `compliancei`, `output`, `curr`), `Keithley2602B` (`reset`; `smua`: `mode`,
+`volt`, `limiti`, `output`, `curr`), `Keysight33622A` (`ch1`: `function_type`, `amplitude`, `offset`, `pulse_width`,
+`burst_mode`, `burst_ncycles`, `burst_state`, `trigger_source`, `output`).
 """
 
 from collections.abc import Callable, Iterator
