@@ -50,13 +50,12 @@ class HislipServer:
     def serve(self, connection: socket.socket) -> None:
         """Serve one channel until its client goes."""
         try:
-            self._await(connection, "nothing came")
-            header = read_header(connection)
+            header, payload = self._introduction(connection)
             match header.kind:
                 case Kind.INITIALIZE:
-                    self._serve_sync(connection, header)
+                    self._serve_sync(connection, header.parameter >> 16, payload)
                 case Kind.ASYNC_INITIALIZE:
-                    self._serve_async(connection, header)
+                    self._serve_async(connection, header.parameter, payload)
                 case _:
                     raise FatalError(Fatal.BAD_INITIALIZATION, "a channel starts with Initialize or AsyncInitialize")
         except Ended:
@@ -68,16 +67,27 @@ class HislipServer:
         """Tell a client that there are too many."""
         send(connection, Kind.FATAL_ERROR, Fatal.TOO_MANY_CLIENTS, payload=b"too many connections")
 
-    def _serve_sync(self, connection: socket.socket, header: Header) -> None:
-        sub_address = read_payload(connection, header, _LONGEST_SUB_ADDRESS).decode("ascii", "replace").lower()
+    def _introduction(self, connection: socket.socket) -> tuple[Header, bytes]:
+        """Read the first message, which a client may not take for ever to send."""
+        connection.settimeout(self._patience_s)
+        try:
+            header = read_header(connection)
+            payload = read_payload(connection, header, _LONGEST_SUB_ADDRESS)
+        except TimeoutError as error:
+            raise FatalError(Fatal.BAD_INITIALIZATION, "no introduction came") from error
+        connection.settimeout(None)
+        return header, payload
+
+    def _serve_sync(self, connection: socket.socket, version: int, payload: bytes) -> None:
+        sub_address = payload.decode("ascii", "replace").lower()
         found = self._ports.get(sub_address or "hislip0")
         if found is None:
             raise FatalError(Fatal.BAD_INITIALIZATION, f"no instrument {sub_address[:32]!r} here")
         session = self._add(connection, *found)
         try:
-            version = min(header.parameter >> 16, _PROTOCOL_VERSION)
+            version = min(version, _PROTOCOL_VERSION)
             send(connection, Kind.INITIALIZE_RESPONSE, parameter=version << 16 | session.number)
-            self._await(connection, "the asynchronous channel did not come", session)
+            self._await_second_channel(connection, session)
             session.serve_sync()
         except FatalError as error:
             _part(connection, error)
@@ -86,13 +96,13 @@ class HislipServer:
                 del self._sessions[session.number]
             session.end()
 
-    def _serve_async(self, connection: socket.socket, header: Header) -> None:
-        if header.length:
+    def _serve_async(self, connection: socket.socket, number: int, payload: bytes) -> None:
+        if payload:
             raise FatalError(Fatal.BAD_HEADER, "AsyncInitialize has no payload")
         with self._adding:
-            session = self._sessions.get(header.parameter)
+            session = self._sessions.get(number)
             if session is None:
-                raise FatalError(Fatal.BAD_INITIALIZATION, f"no session {header.parameter}")
+                raise FatalError(Fatal.BAD_INITIALIZATION, f"no session {number}")
             session.join(connection)
         try:
             send(connection, Kind.ASYNC_INITIALIZE_RESPONSE, parameter=_VENDOR)
@@ -113,12 +123,12 @@ class HislipServer:
             self._sessions[self._last] = session
             return session
 
-    def _await(self, connection: socket.socket, words: str, session: Session | None = None) -> None:
-        """Wait for the client's next word, though not for ever while it has not introduced itself."""
+    def _await_second_channel(self, connection: socket.socket, session: Session) -> None:
+        """Wait for the first message, though not for ever while the session has one channel only."""
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        if not poll.poll(self._patience_s * 1000) and not (session and session.has_both_channels):
-            raise FatalError(Fatal.BAD_INITIALIZATION, words)
+        if not poll.poll(self._patience_s * 1000) and not session.has_both_channels:
+            raise FatalError(Fatal.BAD_INITIALIZATION, "the asynchronous channel did not come")
 
 
 def _part(connection: socket.socket, error: FatalError) -> None:

@@ -140,6 +140,8 @@ def test_each_sub_address_is_an_instrument(make, spy):
         (HEADER.pack(b"HS", ASYNC_INITIALIZE, 0, 4711, 0), 3),
         (HEADER.pack(b"HS", ASYNC_INITIALIZE, 0, 0, 8) + bytes(8), 1),
         (b"", 3),
+        (b"HS\x00", 3),
+        (HEADER.pack(b"HS", INITIALIZE, 0, 0, 7) + b"hisl", 3),
     ],
 )
 def test_a_false_start_is_a_fatal_error_and_the_end(raw, spy, message, code):
