@@ -6,6 +6,7 @@ at the bytes inside, which may be anything, and never copies them.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, final
 
 from sim_instruments.scpi_error import ScpiError
@@ -18,6 +19,7 @@ _QUOTED: Final = re.compile(rb"\"(?:[^\"\n]|\"\")*\"|'(?:[^'\n]|'')*'")
 _EXPRESSION: Final = re.compile(rb"\([^()\n]*\)")
 _PLAIN: Final = re.compile(rb"#?[^;,\n\"'()#]+")
 _LF: Final = b"\n"
+_REMEMBERED_BYTES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,18 @@ class _Scanner:
 
 def read_message(buffer: bytes | bytearray, start: int = 0) -> Message:
     """Read one program message: up to a newline, the end of the buffer, or the first thing that cannot be read."""
+    if start == 0 and len(buffer) <= _REMEMBERED_BYTES and b"#" not in buffer:
+        return _read_short(bytes(buffer))
+    return _read(buffer, start)
+
+
+@lru_cache(maxsize=1024)
+def _read_short(buffer: bytes) -> Message:
+    """Read a message without blocks, which programs repeat."""
+    return _read(buffer, 0)
+
+
+def _read(buffer: bytes | bytearray, start: int) -> Message:
     scanner = _Scanner(buffer, start)
     units: list[Unit] = []
     fault = None

@@ -10,10 +10,10 @@ nothing could arrive later.
 
 from pathlib import Path
 from threading import RLock
-from typing import SupportsInt, final
+from typing import Any, SupportsInt, final
 
 from pyvisa import constants, errors, rname
-from pyvisa.constants import ResourceAttribute, StatusCode
+from pyvisa.constants import EventAttribute, ResourceAttribute, StatusCode
 from pyvisa.typing import VISAEventContext, VISARMSession, VISASession
 from pyvisa_sim import parser
 from pyvisa_sim.devices import Devices
@@ -62,6 +62,9 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         self._ports = {_canonical(address): _Port(twin) for address, twin in self.bench.instruments.items()}
         self._port_of: dict[int, _Port] = {}
         self._stream_of: dict[int, ByteStream] = {}
+        # PyVISA-sim looks an attribute up in microseconds; a query needs three.
+        self._mark_of: dict[int, bytes] = {}
+        self._sends_end: dict[int, bool] = {}
         yaml = self.bench.config.yaml
         self.devices = parser.get_devices(str(Path(self.library_path).parent / yaml.path), False) if yaml else Devices()
         if twice := set(self._ports) & set(self.devices.list_resources()):
@@ -96,6 +99,7 @@ class DomainWallVisaLibrary(SimVisaLibrary):
     def close(self, session: VISASession | VISARMSession | VISAEventContext) -> StatusCode:
         """Close a session and give up its locks. The instrument keeps its settings, as a real one does."""
         self._stream_of.pop(int(session), None)
+        self._forget_attributes(int(session))
         port = self._port_of.pop(int(session), None)
         if port is not None:
             port.lock.release_all(session)
@@ -117,7 +121,10 @@ class DomainWallVisaLibrary(SimVisaLibrary):
             if (stream := self._stream_of.get(session)) is not None:
                 stream.write(port.instrument, data)
             else:
-                has_end = bool(self._attribute(session, ResourceAttribute.send_end_enabled))
+                has_end = self._sends_end.get(session)
+                if has_end is None:
+                    has_end = bool(self._attribute(session, ResourceAttribute.send_end_enabled))
+                    self._sends_end[session] = has_end
                 port.instrument.receive(data, has_end=has_end)
         return len(data), self.handle_return_value(session, StatusCode.success)
 
@@ -127,7 +134,9 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         if port is None:
             return super().read(session, count)
         self._check_lock(session, port)
-        mark, stream = self._mark(session), self._stream_of.get(session)
+        stream, mark = self._stream_of.get(session), self._mark_of.get(session)
+        if mark is None:
+            mark = self._mark_of[session] = self._mark(session)
         with self._turn:
             chunk = stream.read(count, mark) if stream else port.instrument.send(count, mark, has_end=True)
         if chunk is None:
@@ -215,6 +224,20 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         except errors.VisaIOError:
             self.close(session)
             raise
+
+    def set_attribute(
+        self,
+        session: VISASession | VISARMSession | VISAEventContext,
+        attribute: ResourceAttribute | EventAttribute,
+        attribute_state: Any,
+    ) -> StatusCode:
+        """Set an attribute of a session."""
+        self._forget_attributes(int(session))
+        return super().set_attribute(session, attribute, attribute_state)  # pyright: ignore[reportArgumentType]
+
+    def _forget_attributes(self, session: int) -> None:
+        self._mark_of.pop(session, None)
+        self._sends_end.pop(session, None)
 
     def _attribute(self, session: VISASession, attribute: ResourceAttribute) -> int:
         return int(self.sessions[session].get_attribute(attribute)[0])

@@ -220,8 +220,8 @@ class Dwa:
             raise ScpiError(-221, "the pattern has no tag")
         if not settings.output:
             raise ScpiError(-221, "the output is off")
-        push = pattern.push if pattern.push is not None else np.zeros_like(given)
-        pull = pattern.pull if pattern.pull is not None else np.zeros_like(given)
+        push = pattern.push if pattern.push is not None else _fixed(np.zeros_like(given))
+        pull = pattern.pull if pattern.pull is not None else _fixed(np.zeros_like(given))
         # Forgotten before it is delivered: nothing that goes wrong on the way may let it be fired again.
         self._pattern = _Pattern()
         self._note_fired(_Fired(pattern.tag))
@@ -265,5 +265,11 @@ class Dwa:
 
 
 def _counts(block: memoryview) -> Counts:
-    # A copy, because the message belongs to the client, who may use its buffer again.
-    return np.array(block, np.uint8)
+    # Bytes cannot change any more; anything else belongs to the client, who may use its buffer again.
+    return _fixed(np.asarray(block) if block.readonly else np.array(block))
+
+
+def _fixed(counts: Counts) -> Counts:
+    """Make an array read-only: the compiled loops then see one kind of array, whoever owns it."""
+    counts.flags.writeable = False
+    return counts
