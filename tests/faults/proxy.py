@@ -167,7 +167,8 @@ class Proxy:
                 received += chunk
                 while length := message_length(received):
                     message, received = received[:length], received[length:]
-                    self._pass_on(connection, message)
+                    if not self._pass_on(connection, message):
+                        return
         with contextlib.suppress(OSError):
             connection.close()
 
@@ -183,7 +184,8 @@ class Proxy:
             return False
         return True
 
-    def _pass_on(self, connection: socket.socket, message: bytes) -> None:
+    def _pass_on(self, connection: socket.socket, message: bytes) -> bool:
+        """Pass a message on and its reply back; return whether the connection still stands."""
         with self._turn:
             number = len(self.messages)
             self.messages.append(message)
@@ -196,8 +198,9 @@ class Proxy:
         if fault is None:
             connection.sendall((reply or b"") + self._late)
             self._late = b"" if reply else self._late
-        else:
-            self._misbehave(connection, fault, reply or b"")
+            return True
+        self._misbehave(connection, fault, reply or b"")
+        return fault.kind not in (Kind.RESET, Kind.CLOSE)
 
     def _misbehave(self, connection: socket.socket, fault: Fault, reply: bytes) -> None:
         count = int(fault.amount)

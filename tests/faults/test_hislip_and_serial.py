@@ -275,27 +275,32 @@ def test_half_a_message_left_in_the_instrument_does_not_swallow_the_safe_state(l
 
 def test_a_serial_reply_that_drips_ends_at_the_deadline(library, serial, in_time):
     box = serial()
-    box.is_late = True
-    stop = threading.Event()
-
-    def drip() -> None:
-        while not stop.wait(0.05):
-            box.say(b"1")
-
-    thread = threading.Thread(target=drip)
-    thread.start()
 
     def ask() -> None:
-        link = Link(library, box.address, timeout_s=0.3)
-        with pytest.raises(LinkTimeout):
-            link.query("OUTP?")
-        link.close()
+        stop, asked = threading.Event(), threading.Event()
+        box._answer = lambda _message: asked.set()  # type: ignore[method-assign]
 
-    try:
-        in_time(ask, 0.3 + SLACK_S)
-    finally:
-        stop.set()
-        thread.join()
+        def drip() -> None:
+            asked.wait()
+            while not stop.wait(0.2):
+                box.say(b"1")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        link = Link(library, box.address)
+        try:
+            began_s = time.monotonic()
+            with pytest.raises(LinkTimeout):
+                link.query("OUTP?", timeout_s=0.3)
+            spent_s.append(time.monotonic() - began_s)
+        finally:
+            asked.set()
+            stop.set()
+            thread.join()
+            link.close()
+
+    spent_s: list[float] = []
+    in_time(ask, 0.3 + SLACK_S, spent_s)
 
 
 def test_a_serial_line_that_is_unplugged_is_lost(library, serial):

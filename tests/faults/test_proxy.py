@@ -1,5 +1,6 @@
 """The faulty wire does what its faults say, so that the other tests test something."""
 
+import contextlib
 import re
 import socket
 
@@ -61,6 +62,23 @@ def test_a_reply_out_of_order_and_a_reply_on_the_next_connection():
         assert received == b"b?\na?\nd?\n"
         with socket.create_connection(("127.0.0.1", proxy.port), 1) as client:
             assert client.recv(100) == b"c?\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "reached"), [("swallow@0:0#0", 1), ("reset@0:-1#0", 0), ("reset@0:0#0", 1), ("hold@0:0#0", 2)]
+)
+def test_what_a_fault_keeps_from_the_instrument(line, reached):
+    heard: list[bytes] = []
+
+    def hear(message: bytes) -> bytes | None:
+        heard.append(message)
+        return echo(message)
+
+    with Proxy(hear, [Fault.parse(line)]) as proxy, socket.create_connection(("127.0.0.1", proxy.port), 1) as client:
+        client.sendall(b"a?\nb?\n")
+        with contextlib.suppress(ConnectionError):
+            client.recv(10)
+    assert len(heard) == reached
 
 
 def test_a_fault_reads_back_from_the_line_it_prints():
