@@ -434,6 +434,23 @@ class TestBnc:
         it(":PULSE0:BCO 5")
         it("*TRG")
 
+    @pytest.mark.parametrize(
+        ("lacking", "match"),
+        [
+            ("PULSE0:MODE", "without end"),
+            ("TRIG:MODE", "start by itself"),
+            ("POL", "polarity"),
+            ("OUTP:MODE", "output mode"),
+            ("CMOD", "channel mode"),
+            ("WIDT", "width"),
+            ("AMPL", "amplitude"),
+        ],
+    )
+    def test_nothing_runs_with_settings_that_somebody_else_may_have_left(self, judge, lacking, match):
+        it = judge("bnc-577")
+        it(*(message for message in BNC if lacking not in message and message != ":PULSE0:STATE ON"))
+        it.refuses(":PULSE0:STATE ON", match)
+
     def test_a_second_output_counts(self, judge):
         it = judge("bnc-577", pull_channel=2)
         it(*(message for message in BNC if message != ":PULSE0:STATE ON"))
