@@ -534,6 +534,7 @@ HEADERS = {
         "load('x')()",
         "smua['source'].levelv = 1",
         "smua.source.levelv = --0.1\n5",
+        "smua.source.levelv = --0.1\nsmua.measure.v()",
         "loadandrunscript\nsmua.source.levelv = 5\nendscript",
         "print((function() end)())",
         "node[2].smua.source.levelv = 0.1",
