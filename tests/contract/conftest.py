@@ -1,5 +1,6 @@
 """Every driver against its twin over every transport: the stand they meet on, and the table of how they did."""
 
+import os
 import re
 import tomllib
 from collections import Counter
@@ -33,6 +34,11 @@ _KEYS = {PulseSourceEntry: "load_ohm = 2000.0\n"}
 
 _generated: Counter[tuple[str, str]] = Counter()
 _results: Counter[tuple[str, str, str]] = Counter()
+
+
+def serial_number(index: int) -> str:
+    """Return a serial number of this process: an instrument may be held by one program of the computer at a time."""
+    return f"{os.getpid()}{index:02}"
 
 
 def transports_of(model: str) -> tuple[str, ...]:
@@ -87,6 +93,10 @@ class Stand:
     simulated: SimulatedBench
     ear: Ear
     """What the instrument hears."""
+
+    @property
+    def serial_number(self) -> str:
+        return serial_number(1)
 
     @property
     def is_live(self) -> bool:
@@ -166,7 +176,7 @@ def _simulated(models: tuple[str, ...], addresses: list[str]) -> str:
     text = re.sub(r"devices = \[.*\]", f"devices = {WIRED}", text)
     text = re.sub(r"\[\[instrument\]\]\n(?:\w.*\n)+", "", text)
     for index, (model, address) in enumerate(zip(models, addresses, strict=True), start=1):
-        text += f'\n[[instrument]]\nmodel = "{model}"\naddress = "{address}"\nserial = "{index}"\n'
+        text += f'\n[[instrument]]\nmodel = "{model}"\naddress = "{address}"\nserial = "{serial_number(index)}"\n'
     tomllib.loads(text)
     return text
 
@@ -175,7 +185,7 @@ def _bench(folder: Path, library: str, models: tuple[str, ...], addresses: list[
     text = f'[bench]\nname = "contract"\nlibrary = "{library}"\n'
     for index, (model, address) in enumerate(zip(models, addresses, strict=True), start=1):
         text += f'\n[[instrument]]\nname = "i{index}"\nmodel = "{model}"\naddress = "{address}"\n'
-        text += f'expect_serial = "{index}"\n' + _KEYS.get(MODELS[model].entry, "")
+        text += f'expect_serial = "{serial_number(index)}"\n' + _KEYS.get(MODELS[model].entry, "")
     text += f"\n[wiring]\nslot = 1\npulse_row = 1\nmeasure_row = 2\ndevices = {WIRED}\n"
     (folder / "bench.toml").write_text(text)
     return load_bench(folder / "bench.toml")

@@ -70,7 +70,7 @@ def test_every_model_has_a_twin_and_is_tested_on_every_transport(generated):
 
 def test_opens_identifies_and_only_asks(stand):
     with opened(stand) as (bench, driver):
-        assert driver.identity.serial == "1"
+        assert driver.identity.serial == stand.serial_number
         heard = list(stand.ear.heard)
         assert bench.statuses()[0].link == "SYNCED"
     assert heard
