@@ -29,6 +29,7 @@ class MessageStream:
         self._held = bytearray()
         self._wanted = 0
         self._unwanted = 0
+        self._line_start = 0  # what comes after the last block of a message is a line again
         self._is_dropping = False
 
     def feed(self, data: bytes | bytearray) -> Iterator[bytes | bytearray]:
@@ -56,6 +57,7 @@ class MessageStream:
                 return
             message = buffer if (start, stop) == (0, len(buffer)) else buffer[start:stop]
             start = stop
+            self._line_start = 0
             yield message
 
     def take_rest(self) -> bytearray:
@@ -69,17 +71,25 @@ class MessageStream:
         self._held = bytearray()
         self._wanted = 0
         self._unwanted = 0
+        self._line_start = 0
         self._is_dropping = False
 
     def _keep(self, buffer: bytes | bytearray, start: int, wanted: int) -> None:
         length = len(buffer) - start
-        if wanted - start > LONGEST_MESSAGE or (not wanted and length > LONGEST_LINE):
+        if start:
+            self._line_start = 0
+        if not wanted and length - self._line_start > LONGEST_LINE:
+            # No newline and no announced end yet, but a block may hold no newline at all: zeros, for example.
+            announced = read_message(buffer, start).wanted
+            wanted = announced if announced > len(buffer) else 0
+        if wanted - start > LONGEST_MESSAGE or (not wanted and length - self._line_start > LONGEST_LINE):
             self.clear()
             self._is_dropping = True
             self._unwanted = max(0, wanted - len(buffer))
             raise OverrunError(f"a message may have {LONGEST_MESSAGE if wanted else LONGEST_LINE} bytes")
         self._held = buffer if isinstance(buffer, bytearray) and not start else bytearray(memoryview(buffer)[start:])
         self._wanted = wanted - start if wanted else 0
+        self._line_start = self._wanted or self._line_start
 
     def _drop(self, data: bytes | bytearray) -> bytes | bytearray:
         """Return what follows the message that was too long: its block first, which may hold newlines, then its end."""

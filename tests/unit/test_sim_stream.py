@@ -59,3 +59,23 @@ def test_a_trickle_costs_no_more_than_a_gush():
     """One million bytes, one at a time, with no newline: each is looked at once, or this takes hours."""
     stream = MessageStream()
     assert feed(stream, [b"1"] * 1_000_000 + [b"\n"]) == [b"1" * 1_000_000 + b"\n"]
+
+
+@pytest.mark.parametrize("size", [100, 1000, 5000])
+@pytest.mark.parametrize("chunk", [1, 7, 999, 10_000])
+def test_a_long_block_without_a_newline_in_it_comes_whole(monkeypatch, size, chunk):
+    monkeypatch.setattr(scpi_stream, "LONGEST_LINE", 200)
+    message = b"PATT:PUSH 0,#4%04d" % size + bytes(size) + b"\n"
+    two = message[:-1] + b";:" + message
+    for text in (message, two):
+        assert feed(MessageStream(), [text[i : i + chunk] for i in range(0, len(text), chunk)]) == [text]
+
+
+def test_what_follows_a_long_block_without_end_is_dropped(monkeypatch):
+    monkeypatch.setattr(scpi_stream, "LONGEST_LINE", 200)
+    block = b"PATT:PUSH 0,#41000" + bytes(1000)
+    for rest in (b"A", b" "):
+        stream = MessageStream()
+        with pytest.raises(OverrunError):
+            feed(stream, [block, *(rest for _ in range(500))])
+        assert len(stream._held) == 0
