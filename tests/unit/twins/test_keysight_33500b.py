@@ -229,6 +229,19 @@ def test_waveforms_as_numbers_and_as_floats(pulser):
     assert pulser.ask("DATA:VOL:CAT?") == '"INT:\\BUILTIN\\EXP_RISE.ARB","up","down"'
 
 
+@pytest.mark.parametrize(
+    ("command", "samples"),
+    [
+        (b"DATA:ARB a,", np.array([1.5, *TAIL], ">f4")),
+        (b"DATA:ARB a,", np.array([np.nan, *TAIL], ">f4")),
+        (b"DATA:ARB:DAC a,", np.array([-32768, *TAIL], ">i2")),
+    ],
+)
+def test_samples_of_a_block_above_full_scale_are_refused(pulser, command, samples):
+    pulser.write(command + block(samples.tobytes()))
+    assert pulser.errors() == [-222]
+
+
 def test_a_name_is_taken_until_the_memory_is_cleared(pulser):
     load(pulser, "a", TAIL)
     load(pulser, "A", TAIL)
