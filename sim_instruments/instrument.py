@@ -173,7 +173,10 @@ class Instrument:
             self._drop_reply()
             self._status.report(ScpiError(-410))
         replies = self._run(message)
-        if replies:
+        if len(replies) == 1 and isinstance(replies[0], str):
+            self._reply = replies[0].encode("ascii", "replace") + self._traits.terminator
+            self._status.has_reply = True
+        elif replies:
             self._reply = b"".join((*_joined(replies), self._traits.terminator))
             self._status.has_reply = True
 

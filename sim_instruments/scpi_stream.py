@@ -63,7 +63,8 @@ class MessageStream:
     def take_rest(self) -> bytearray:
         """Return what has come of the next message and forget it."""
         rest = self._held
-        self.clear()
+        if rest or self._is_dropping:
+            self.clear()
         return rest
 
     def clear(self) -> None:

@@ -51,6 +51,8 @@ class Command:
 
     def run(self, raw: tuple[Raw, ...]) -> Reply | None:
         """Type the parameters and execute; may move walls."""
+        if not raw and not self.parameters:
+            return self.handler()
         if raw and isinstance(raw[-1], str) and not raw[-1]:
             if not self.bears_comma:
                 raise ScpiError(-102, "a parameter is empty")

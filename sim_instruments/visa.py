@@ -126,7 +126,7 @@ class DomainWallVisaLibrary(SimVisaLibrary):
                     has_end = bool(self._attribute(session, ResourceAttribute.send_end_enabled))
                     self._sends_end[session] = has_end
                 port.instrument.receive(data, has_end=has_end)
-        return len(data), self.handle_return_value(session, StatusCode.success)
+        return len(data), self._succeeded(session)
 
     def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
         """Take up to `count` bytes of the reply; VI_ERROR_TMO if the instrument has nothing to say."""
@@ -142,8 +142,8 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         if chunk is None:
             return b"", self.handle_return_value(session, StatusCode.error_timeout)
         if chunk.is_last and stream is None:
-            status = StatusCode.success
-        elif mark and chunk.data.endswith(mark):
+            return chunk.data, self._succeeded(session)
+        if mark and chunk.data.endswith(mark):
             status = StatusCode.success_termination_character_read
         else:
             status = StatusCode.success_max_count_read
@@ -205,6 +205,11 @@ class DomainWallVisaLibrary(SimVisaLibrary):
             status = StatusCode.error_nonsupported_operation if known else StatusCode.error_invalid_object
             raise errors.VisaIOError(status)
         return port
+
+    def _succeeded(self, session: VISASession) -> StatusCode:
+        """Note a success as `handle_return_value` does, without its search for errors: this is every query."""
+        self._last_status = self._last_status_in_session[session] = StatusCode.success
+        return StatusCode.success
 
     def _usable(self, session: VISASession) -> _Port:
         port = self._port(session)

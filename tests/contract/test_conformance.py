@@ -331,7 +331,7 @@ def test_an_error_queue_that_gives_the_newest_first_fails(
     oldest = Status.next_error
 
     def newest(self: Status) -> ScpiError:
-        self._errors.rotate(1)
+        self._queue.rotate(1)
         return oldest(self)
 
     monkeypatch.setattr(Status, "next_error", newest)
