@@ -144,6 +144,30 @@ def test_row_1_replies_doubled_swapped_or_lost_give_no_wrong_value(library, wire
         link.close()
 
 
+def test_row_1_an_instrument_that_answers_one_question_late_does_not_get_back(library, wire, box):
+    owed: list[bytes] = []
+
+    def answer(message: bytes) -> bytes | None:
+        reply = box(message)
+        if reply is None or not owed:
+            return reply
+        owed.append(reply)
+        return owed.pop(0)
+
+    link = Link(library, wire(answer).address, timeout_s=NEVER_S)
+    link.identify()
+    link.distrust()
+    # What is owed first is the right identity, so that only the echo can tell.
+    owed.append(box.identity + b"\n")
+    with pytest.raises(LinkDesync):
+        link.resynchronise()
+    assert link.state is LinkState.DEAD
+    owed.clear()
+    link.resynchronise()
+    assert number(link, 1) == 1
+    link.close()
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_row_3_bits_flipped_on_the_way_give_a_number_of_the_grammar_or_an_error(library, wire, box, seed):
     proxy = wire(box, Fault(kind=Kind.GARBLE, at=0, amount=1 + seed % 3, seed=seed))
