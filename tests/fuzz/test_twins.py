@@ -127,11 +127,14 @@ print(('a'):rep(1e8))
 t = {} while true do t[#t + 1] = t end
 """.strip().splitlines()
 READY = {
-    "dwa-1": (b"*RST;:OUTP ON", b"PATT:PUSH 0,#14\x01\x02\x03\x04;TAG %d;:INIT"),
-    "keysight-81160a": (b"*RST;:ARM:SOUR1 MAN;:BURS1:NCYC 3;STAT ON;:OUTP1 ON;*TRG",),
+    "dwa-1": (b"*RST;:OUTP ON", b"PATT:PUSH 0,#14\x01\x02\x03\x04;TAG %d"),
+    "keysight-81160a": (
+        b"*RST;:ARM:SOUR1 MAN;:FUNC1 PULS;:VOLT1:HIGH 1;LOW 0;:PULS:PER1 1E-6;:PULS:WIDT1 1E-7",
+        b":TRIG1:COUN 3;:OUTP1 ON",
+    ),
 }
 """Sent now and then, so that what follows finds outputs on and something to fire. `%d` is a number that grows."""
-READY_EVERY = 100
+READY_EVERY = 10
 FRESH_EVERY = 4_000
 
 
@@ -308,7 +311,6 @@ def _fuzz(model: str, count: int) -> dict[str, int]:
             positions = bench.sample.walls.position.copy()
         if index % READY_EVERY == 0:
             _make_ready(bench, model, index)
-            fired += bool(bench.sample.ledger.entries)
             positions = bench.sample.walls.position.copy()
         if index == WARM_UP:
             gc.collect()
