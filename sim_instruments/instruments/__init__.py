@@ -1,1 +1,1 @@
-"""Twins: one file for each model of instrument."""
+"""Twins: one module for each model of instrument, a package where one file would be too much to read."""

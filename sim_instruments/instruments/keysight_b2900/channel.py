@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.clock import VirtualClock
-from sim_instruments.instruments.keysight_b2900_readings import (
+from sim_instruments.instruments.keysight_b2900.readings import (
     CURRENT_SOURCED,
     ELEMENTS,
     IN_COMPLIANCE,
@@ -21,9 +21,9 @@ from sim_instruments.instruments.keysight_b2900_readings import (
     OVERFLOWED,
     Table,
 )
-from sim_instruments.instruments.keysight_b2900_settings import QUANTITIES, Side, with_side
-from sim_instruments.instruments.keysight_b2900_stage import Stage
-from sim_instruments.instruments.keysight_b2900_trigger import Plan, Trigger
+from sim_instruments.instruments.keysight_b2900.settings import QUANTITIES, Side, with_side
+from sim_instruments.instruments.keysight_b2900.stage import Stage
+from sim_instruments.instruments.keysight_b2900.trigger import Plan, Trigger
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_tree import Command
 from sim_instruments.smu_output import OVER_RANGE, OVERFLOW, Meter, measured, range_for

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-from sim_instruments.instruments.keithley_2400_sweep import MOST_POINTS
+from sim_instruments.instruments.keithley_2400.sweep import MOST_POINTS
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Raw
 from sim_instruments.scpi_parameter import Choice, Integer, Real

@@ -12,7 +12,7 @@ from typing import Final, final
 import numpy as np
 
 from sim_instruments.bus import BusDevice
-from sim_instruments.instruments.keithley_2600b_channel import Channel, Ratings
+from sim_instruments.instruments.keithley_2600b.channel import Channel, Ratings
 from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.smu_terminals import Terminals

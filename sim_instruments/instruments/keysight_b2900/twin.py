@@ -12,11 +12,11 @@ from typing import Final, final
 import numpy as np
 
 from sim_instruments.instrument import Traits
-from sim_instruments.instruments.keysight_b2900_channel import Channel
-from sim_instruments.instruments.keysight_b2900_readings import NO_READINGS, OutputFormat, columns, side_by_side
-from sim_instruments.instruments.keysight_b2900_stage import Stage
-from sim_instruments.instruments.keysight_b2900_trace import Trace
-from sim_instruments.instruments.keysight_b2900_trigger import BOTH, MOST_READINGS
+from sim_instruments.instruments.keysight_b2900.channel import Channel
+from sim_instruments.instruments.keysight_b2900.readings import NO_READINGS, OutputFormat, columns, side_by_side
+from sim_instruments.instruments.keysight_b2900.stage import Stage
+from sim_instruments.instruments.keysight_b2900.trace import Trace
+from sim_instruments.instruments.keysight_b2900.trigger import BOTH, MOST_READINGS
 from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Expression, Raw

@@ -8,7 +8,7 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.instruments.keysight_b2900_settings import ENVELOPES, QUANTITIES, Settings, Side, with_side
+from sim_instruments.instruments.keysight_b2900.settings import ENVELOPES, QUANTITIES, Settings, Side, with_side
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Boolean, Choice, Integer, QuotedChoice, Real
 from sim_instruments.scpi_setting import real_setting, setting, show_bool, switch_setting

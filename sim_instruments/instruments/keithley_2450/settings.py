@@ -6,7 +6,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.instruments.keithley_2450_traces import UNITS
+from sim_instruments.instruments.keithley_2450.traces import UNITS
 from sim_instruments.scpi_parameter import Choice, Integer, QuotedChoice, Real
 
 INTERLOCK_V: Final = 42.0

@@ -19,7 +19,7 @@ from typing import Final, final
 import numpy as np
 
 from sim_instruments.instrument import Traits
-from sim_instruments.instruments.keysight_33500b_memory import ArbMemory
+from sim_instruments.instruments.keysight_33500b.memory import ArbMemory
 from sim_instruments.output_stage import OutputStage, StageRatings
 from sim_instruments.place import Place
 from sim_instruments.pulse_path import SOURCE_OHM, deliver_burst

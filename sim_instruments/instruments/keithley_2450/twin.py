@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits
-from sim_instruments.instruments.keithley_2450_settings import (
+from sim_instruments.instruments.keithley_2450.settings import (
     COUNT,
     DELAY,
     DURATION,
@@ -49,7 +49,7 @@ from sim_instruments.instruments.keithley_2450_settings import (
     default_senses,
     default_sources,
 )
-from sim_instruments.instruments.keithley_2450_traces import (
+from sim_instruments.instruments.keithley_2450.traces import (
     ASKED,
     BUFFER,
     FRONT,

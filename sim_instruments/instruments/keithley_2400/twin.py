@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits, plain_error_reply
-from sim_instruments.instruments.keithley_2400_settings import (
+from sim_instruments.instruments.keithley_2400.settings import (
     DELAY,
     DURATION,
     FUNCTIONS,
@@ -38,9 +38,9 @@ from sim_instruments.instruments.keithley_2400_settings import (
     GeneralSettings,
     default_functions,
 )
-from sim_instruments.instruments.keithley_2400_sweep import MOST_POINTS, Sweep
-from sim_instruments.instruments.keithley_2400_traces import COLUMNS, KEPT, NOTHING, Traces, shown
-from sim_instruments.instruments.keithley_2400_trigger import Trigger
+from sim_instruments.instruments.keithley_2400.sweep import MOST_POINTS, Sweep
+from sim_instruments.instruments.keithley_2400.traces import COLUMNS, KEPT, NOTHING, Traces, shown
+from sim_instruments.instruments.keithley_2400.trigger import Trigger
 from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Raw

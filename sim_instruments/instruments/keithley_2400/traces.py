@@ -6,7 +6,7 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.instruments.keithley_2400_sweep import MOST_POINTS
+from sim_instruments.instruments.keithley_2400.sweep import MOST_POINTS
 from sim_instruments.reading_buffer import ReadingBuffer
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Choice, Integer

@@ -5,7 +5,7 @@ from typing import Final, final
 
 import numpy as np
 
-from sim_instruments.instruments.keysight_b2900_readings import NO_READINGS, OutputFormat, Table, columns
+from sim_instruments.instruments.keysight_b2900.readings import NO_READINGS, OutputFormat, Table, columns
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Choice, Integer
 from sim_instruments.scpi_setting import setting

@@ -18,7 +18,7 @@ from typing import Final, final
 import numpy as np
 
 from sim_instruments.instrument import Traits
-from sim_instruments.instruments.keysight_81160a_memory import PatternMemory, WaveformMemory
+from sim_instruments.instruments.keysight_81160a.memory import PatternMemory, WaveformMemory
 from sim_instruments.output_stage import OutputStage, StageRatings
 from sim_instruments.place import Place
 from sim_instruments.pulse_path import SOURCE_OHM, deliver_burst
