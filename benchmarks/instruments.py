@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyvisa
@@ -172,7 +173,8 @@ def _transports() -> Times:
         hislip = _open(stack, "@py", served["hislip"], timeout=60_000)
         slow = _open(stack, "@py", served["socket"], timeout=60_000, read_termination="\n")
         fast = _open(stack, "@py", served["socket"], timeout=60_000, read_termination="\n")
-        fast.visalib.sessions[fast.session].interface.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened: Any = fast.visalib
+        opened.sessions[fast.session].interface.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found = _medians(
             {
                 "bare socket": lambda: (bare.sendall(message), bare.recv(1)),
@@ -198,7 +200,7 @@ def _medians(measured: dict[str, Callable[[], object]], rounds: int) -> Times:
     return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 
-def _open(stack: ExitStack, library: str, address: str, **attributes: object) -> pyvisa.resources.MessageBasedResource:
+def _open(stack: ExitStack, library: str, address: str, **attributes: Any) -> pyvisa.resources.MessageBasedResource:
     manager = pyvisa.ResourceManager(library)
     stack.callback(manager.close)
     resource = manager.open_resource(address, **attributes)
