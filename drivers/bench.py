@@ -1,6 +1,6 @@
 """A bench: every instrument of a bench file, opened together, made safe together, closed together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar, final
@@ -54,26 +54,35 @@ class Bench:
     left is made safe at the end of the interpreter, SIGTERM included, unless it was closed before.
     """
 
-    def __init__(self, config: BenchConfig, drivers: tuple[tuple[InstrumentEntry, Driver], ...]) -> None:
+    def __init__(
+        self,
+        config: BenchConfig,
+        drivers: tuple[tuple[InstrumentEntry, Driver], ...],
+        errors_found: Mapping[str, tuple[str, ...]],
+    ) -> None:
         self.config = config
+        self.errors_found = errors_found
+        """What stood in the error queues before this program came, oldest first, by instrument name."""
         self._drivers = drivers
         self._forget_end: Callable[[], None] = at_end(self._leave)
 
     @classmethod
     def open(cls, config: BenchConfig) -> Self:
-        """Open and identify every instrument. Resets nothing and touches no output.
+        """Open and identify every instrument, and empty its error queue. Resets nothing and touches no output.
 
         Raises:
             ConfigError: if the VISA library does not open or a limit of the bench file is too wide.
-            LinkError: naming every instrument that did not open; those that did are closed again.
+            LinkError: naming every instrument that did not open or reports that it is unwell; all are closed again.
         """
         library = open_guarded(config)
         drivers: list[tuple[InstrumentEntry, Driver]] = []
         failures: list[HilError] = []
+        errors_found: dict[str, tuple[str, ...]] = {}
         try:
             for entry in config.instruments:
                 try:
                     drivers.append((entry, _open(entry, library, config.origin)))
+                    errors_found[entry.name] = _old_errors(drivers[-1][1].session)
                 except (LinkError, InstrumentError) as error:
                     failures.append(error)
             if failures:
@@ -84,7 +93,7 @@ class Bench:
             for _, driver in drivers:
                 driver.close()
             raise
-        return cls(config, tuple(drivers))
+        return cls(config, tuple(drivers), errors_found)
 
     def __enter__(self) -> Self:
         return self
@@ -228,6 +237,14 @@ def _open(entry: InstrumentEntry, library: VisaLibrary, origin: str) -> Driver:
     except BaseException:
         link.close()
         raise
+
+
+def _old_errors(session: Session) -> tuple[str, ...]:
+    """Empty the error queue, so that what it holds later is about this program's own doing."""
+    entries = session.drain_errors()
+    if any(entry.is_severe for entry in entries):
+        raise session.refusal("is unwell", entries)
+    return tuple(str(entry) for entry in entries)
 
 
 def _status(entry: InstrumentEntry, session: Session) -> Status:

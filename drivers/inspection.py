@@ -10,7 +10,7 @@ from typing import Final, cast
 from drivers.bench import Bench
 from drivers.config import BenchConfig
 from drivers.entries import InstrumentEntry
-from drivers.errors import ConfigError, HilError, InstrumentError, LinkError
+from drivers.errors import ConfigError, HilError, LinkError
 from drivers.limits import Limit
 from drivers.model import Driver
 from drivers.models import MODELS
@@ -139,7 +139,10 @@ def _examined(unknown: Inspection, bench: Bench, *, self_test: bool) -> Inspecti
     problems: list[Problem] = []
     if status.output == "on":
         problems.append(Problem(what="its output is on", remedy="switch it off unless a run is using it"))
-    errors = _queue(instrument.check_errors, problems)
+    errors = bench.errors_found[instrument.name]
+    if errors:
+        remedy = "they are read and so forgotten now; look them up in the manual, and run this again"
+        problems.append(Problem(what=f"its error queue held {', '.join(errors)}", remedy=remedy))
     interlock = None
     if (asked := INTERLOCKS.get(unknown.model)) is not None:
         interlock = _interlock(instrument, asked, problems)
@@ -160,18 +163,6 @@ def _unopened(error: LinkError) -> Problem:
     cause = error.__cause__
     failures = cause.exceptions if isinstance(cause, ExceptionGroup) else (error,)
     return Problem(what="; ".join(_told(failure) for failure in failures), remedy=CHECK_CABLE)
-
-
-def _queue(check_errors: Callable[[], None], problems: list[Problem]) -> tuple[str, ...]:
-    try:
-        check_errors()
-    except InstrumentError as error:
-        remedy = "they are read and so forgotten now; look them up in the manual, and run this again"
-        problems.append(Problem(what=f"its error queue held {', '.join(error.queue) or _told(error)}", remedy=remedy))
-        return error.queue
-    except HilError as error:
-        problems.append(Problem(what=f"its error queue cannot be read: {_told(error)}", remedy=CHECK_CABLE))
-    return ()
 
 
 def _interlock(instrument: object, asked: Interlock, problems: list[Problem]) -> str | None:

@@ -43,6 +43,11 @@ class ErrorEntry:
     text: str
     """The instrument's words."""
 
+    @property
+    def is_severe(self) -> bool:
+        """Whether the instrument itself is unwell: SCPI's hardware errors, failed self test, lost calibration."""
+        return -249 <= self.code <= -240 or -349 <= self.code <= -310
+
     def __str__(self) -> str:
         return f'{self.code:+d},"{self.text}"'
 

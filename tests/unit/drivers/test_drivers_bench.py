@@ -45,7 +45,7 @@ def test_statuses_are_known_without_asking(boxes, config):
         ("switch", "SYNCED", "none"),
         ("array", "SYNCED", "off"),
     ]
-    assert statuses[3].exchanges == 5
+    assert statuses[3].exchanges == 6
     assert {status.link for status in bench.statuses()} == {"CLOSED"}
 
 
@@ -178,4 +178,19 @@ def test_discovery_tells_who_answers_and_who_does_not(boxes, wire):
     assert "time" in (found[SMU].problem or "")
     assert port.messages == []
     assert "ASRL1::INSTR" not in found
+    assert wire.visa._sessions == {}
+
+
+def test_errors_from_before_are_kept_and_do_not_count_as_ours(boxes, config):
+    boxes[ARRAY].replies["SYST:ERR?"] = ['-113,"Undefined header"', '0,"No error"']
+    with Bench.open(config) as bench:
+        assert bench.errors_found["array"] == ('-113,"Undefined header"',)
+        assert bench.errors_found["smu"] == ()
+        bench.array.check_errors()
+
+
+def test_an_instrument_that_reports_itself_unwell_is_not_opened(boxes, config, wire):
+    boxes[ARRAY].replies["SYST:ERR?"] = ['-330,"Self-test failed"', '0,"No error"']
+    with pytest.raises(LinkError, match=r"array .*unwell.*Self-test failed"):
+        Bench.open(config)
     assert wire.visa._sessions == {}
