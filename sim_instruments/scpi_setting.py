@@ -34,13 +34,20 @@ def switch_setting(pattern: str, read: Callable[[], bool], write: Callable[[bool
     return setting(pattern, Boolean(), lambda: show_bool(read()), write)
 
 
-def real_setting(pattern: str, kind: Real, read: Callable[[], float], write: Callable[[float], None]) -> Pair:
-    """Return the pair for a real number; the query also takes MIN, MAX and DEF."""
+def real_setting(
+    pattern: str,
+    kind: Real,
+    read: Callable[[], float],
+    write: Callable[[float], None],
+    *,
+    show: Callable[[float], str] = show_real,
+) -> Pair:
+    """Return the pair for a real number; the query also takes MIN, MAX and DEF, and answers as `show` writes."""
 
-    def show(extreme: float | None = None) -> str:
-        return show_real(read() if extreme is None else extreme)
+    def answer(extreme: float | None = None) -> str:
+        return show(read() if extreme is None else extreme)
 
-    return Command(pattern, write, (kind,)), Command(f"{pattern}?", show, (_Extreme(kind),), optional=1)
+    return Command(pattern, write, (kind,)), Command(f"{pattern}?", answer, (_Extreme(kind),), optional=1)
 
 
 @final

@@ -6,6 +6,7 @@ from typing import Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.instruments.keithley_2400.number import shown
 from sim_instruments.instruments.keithley_2400.sweep import MOST_POINTS
 from sim_instruments.reading_buffer import ReadingBuffer
 from sim_instruments.scpi_error import ScpiError
@@ -38,11 +39,6 @@ _STATISTICS: Final[dict[str, Callable[[NDArray[np.float64]], float]]] = {
     "MIN": lambda values: float(np.min(values)),
     "PKPK": lambda values: float(np.ptp(values)),
 }
-
-
-def shown(value: float) -> str:
-    """Return a number as the instrument writes it."""
-    return f"{value:+.6E}"
 
 
 @final
