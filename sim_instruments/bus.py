@@ -1,13 +1,11 @@
 """What a transport sees of an instrument: bytes in, bytes out, device clear, trigger and serial poll."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sim_instruments.scpi_error import ScpiError
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Part of a reply."""
 
     data: bytes

@@ -19,6 +19,8 @@ from sim_instruments.scpi_tree import Command, CommandTree, IndefiniteBlock, Rep
 from sim_instruments.status import Status
 
 _BYTE = Integer(low=0, high=255)
+_LONGEST_QUESTION = 64
+_MOST_QUESTIONS = 256
 
 
 def plain_error_reply(error: ScpiError) -> str:
@@ -88,6 +90,7 @@ class Instrument:
         self._stream = MessageStream()
         self._reply = b""
         self._sent = 0
+        self._questions: dict[bytes, Callable[..., Reply | None]] = {}
 
     def receive(self, data: bytes | bytearray, *, has_end: bool, interface: str = "") -> None:
         """Take bytes from the bus and execute the messages they complete; may move walls.
@@ -101,12 +104,18 @@ class Instrument:
         if not has_end:
             self._receive_stream(data)
             return
+        question = self._questions.get(bytes(data)) if len(data) <= _LONGEST_QUESTION else None
+        if question is not None and not self._status.has_reply and not self._stream.holds_something:
+            self._answer(question)
+            return
         rest = self._stream.take_rest()
         buffer = rest + data if rest else data
         start = 0
         while start < len(buffer):
             message = read_message(buffer, start)
             self._execute(message)
+            if start == 0 and message.stop == len(buffer) <= _LONGEST_QUESTION:
+                self._remember(bytes(buffer), message)
             # What follows a fault may be the inside of a block: it must not be taken for commands.
             start = len(buffer) if message.fault else message.stop
 
@@ -125,6 +134,11 @@ class Instrument:
             if has_end:
                 self._status.report(ScpiError(-420))
             return None
+        reply = self._reply
+        if not self._sent and len(reply) <= count and (not termination or reply.find(termination) == len(reply) - 1):
+            self._reply = b""
+            self._status.has_reply = False
+            return Chunk(reply, True)
         stop = min(self._sent + count, len(self._reply))
         if termination:
             found = self._reply.find(termination, self._sent, stop)
@@ -155,6 +169,33 @@ class Instrument:
     def report(self, error: ScpiError) -> None:
         """Queue an error that the interface found: an interrupted reply, an overrun."""
         self._status.report(error)
+
+    def _remember(self, data: bytes, message: Message) -> None:
+        """Keep a message that is one query without parameters: it needs no second reading."""
+        if message.fault is not None or len(message.units) != 1 or len(self._questions) >= _MOST_QUESTIONS:
+            return
+        (unit,) = message.units
+        if not unit.header.endswith("?") or unit.parameters:
+            return
+        try:
+            command = self._tree.find((), unit.header).command
+        except ScpiError:
+            return
+        if len(command.parameters) == command.optional:
+            self._questions[data] = command.handler
+
+    def _answer(self, question: Callable[[], Reply | None]) -> None:
+        """Answer a query that was read before; does what `_execute` does with it."""
+        try:
+            reply = question()
+        except ScpiError as error:
+            reply = self._refused(error)
+        if isinstance(reply, str):
+            self._reply = reply.encode("ascii", "replace") + self._traits.terminator
+            self._status.has_reply = True
+        elif reply is not None:
+            self._reply = b"".join((*_joined([reply]), self._traits.terminator))
+            self._status.has_reply = True
 
     def _receive_stream(self, data: bytes | bytearray) -> None:
         try:

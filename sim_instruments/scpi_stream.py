@@ -60,6 +60,11 @@ class MessageStream:
             self._line_start = 0
             yield message
 
+    @property
+    def holds_something(self) -> bool:
+        """Whether something has come of the next message, or the rest of one that was too long is to be dropped."""
+        return bool(self._held) or self._is_dropping
+
     def take_rest(self) -> bytearray:
         """Return what has come of the next message and forget it."""
         rest = self._held

@@ -26,6 +26,7 @@ from sim_instruments.byte_stream import ByteStream
 from sim_instruments.config import BenchFileError
 from sim_instruments.visa_lock import ResourceLock
 
+_SUCCESS = StatusCode.success
 _SERIAL = (constants.InterfaceType.asrl, "INSTR")
 _BYTE_STREAMS = (_SERIAL, (constants.InterfaceType.tcpip, "SOCKET"))
 """Interfaces that carry bytes without an END mark."""
@@ -114,7 +115,8 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         port = self._port_of.get(session)
         if port is None:
             return super().write(session, data)
-        self._check_lock(session, port)
+        if port.lock.is_taken:
+            self._check_lock(session, port)
         if not isinstance(data, bytes | bytearray):
             data = bytes(data)
         with self._turn:
@@ -126,14 +128,16 @@ class DomainWallVisaLibrary(SimVisaLibrary):
                     has_end = bool(self._attribute(session, ResourceAttribute.send_end_enabled))
                     self._sends_end[session] = has_end
                 port.instrument.receive(data, has_end=has_end)
-        return len(data), self._succeeded(session)
+        self._last_status = self._last_status_in_session[session] = _SUCCESS
+        return len(data), _SUCCESS
 
     def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
         """Take up to `count` bytes of the reply; VI_ERROR_TMO if the instrument has nothing to say."""
         port = self._port_of.get(session)
         if port is None:
             return super().read(session, count)
-        self._check_lock(session, port)
+        if port.lock.is_taken:
+            self._check_lock(session, port)
         stream, mark = self._stream_of.get(session), self._mark_of.get(session)
         if mark is None:
             mark = self._mark_of[session] = self._mark(session)
@@ -142,7 +146,9 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         if chunk is None:
             return b"", self.handle_return_value(session, StatusCode.error_timeout)
         if chunk.is_last and stream is None:
-            return chunk.data, self._succeeded(session)
+            # As `handle_return_value` does with a success, without its search for errors: this is every query.
+            self._last_status = self._last_status_in_session[session] = _SUCCESS
+            return chunk.data, _SUCCESS
         if mark and chunk.data.endswith(mark):
             status = StatusCode.success_termination_character_read
         else:
@@ -205,11 +211,6 @@ class DomainWallVisaLibrary(SimVisaLibrary):
             status = StatusCode.error_nonsupported_operation if known else StatusCode.error_invalid_object
             raise errors.VisaIOError(status)
         return port
-
-    def _succeeded(self, session: VISASession) -> StatusCode:
-        """Note a success as `handle_return_value` does, without its search for errors: this is every query."""
-        self._last_status = self._last_status_in_session[session] = StatusCode.success
-        return StatusCode.success
 
     def _usable(self, session: VISASession) -> _Port:
         port = self._port(session)

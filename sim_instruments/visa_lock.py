@@ -11,6 +11,8 @@ class ResourceLock:
     """The locks on one resource. A session may take its own lock again and must then release it as often."""
 
     def __init__(self) -> None:
+        self.is_taken = False
+        """Whether any session holds a lock: nothing needs to be asked otherwise."""
         self._changed = Condition()
         self._exclusive: Counter[int] = Counter()
         self._shared: Counter[int] = Counter()
@@ -29,6 +31,7 @@ class ResourceLock:
             if not self._changed.wait_for(lambda: self._is_free_for(session), timeout_s):
                 return False
             self._exclusive[session] += 1
+            self.is_taken = True
             return True
 
     def take_shared(self, session: int, key: str | None, timeout_s: float) -> str | None:
@@ -39,6 +42,7 @@ class ResourceLock:
             if not self._shared:
                 self._key = key or next(self._keys)
             self._shared[session] += 1
+            self.is_taken = True
             return self._key
 
     def release(self, session: int) -> bool:
@@ -50,6 +54,7 @@ class ResourceLock:
             held[session] -= 1
             if not held[session]:
                 del held[session]
+            self.is_taken = bool(self._exclusive or self._shared)
             self._changed.notify_all()
             return True
 
@@ -58,6 +63,7 @@ class ResourceLock:
         with self._changed:
             self._exclusive.pop(session, None)
             self._shared.pop(session, None)
+            self.is_taken = bool(self._exclusive or self._shared)
             self._changed.notify_all()
 
     def _is_free_for(self, session: int) -> bool:

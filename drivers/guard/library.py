@@ -119,6 +119,7 @@ class GuardVisaLibrary(VisaLibraryBase):
         self._ports = _ports_of(bench)
         self._origin = bench.origin
         self.journal = Journal()
+        self._note = self.journal.note
         self._lines: dict[int, _Line] = {}
         self.inner = open_visa_library(bench.library)
         self._pass_on()
@@ -185,7 +186,7 @@ class GuardVisaLibrary(VisaLibraryBase):
         Raises:
             LimitError: if it may not be sent; nothing was.
         """
-        line = self._line(session)
+        line = self._lines.get(session) or self._line(session)
         port = line.port
         if type(data) is not bytes:
             # What is sent is what was judged, even if the caller's buffer changes meanwhile.
@@ -199,7 +200,7 @@ class GuardVisaLibrary(VisaLibraryBase):
                     )
                 verdict = port.screen.judge(data)
             except LimitError:
-                self.journal.note(Course.REFUSED, port.resource, data)
+                self._note(Course.REFUSED, port.resource, data)
                 raise
             try:
                 written, status = self.inner.write(session, data)
@@ -213,17 +214,18 @@ class GuardVisaLibrary(VisaLibraryBase):
                 port.screen.sent(verdict)
             if verdict.asks:
                 line.unread += 1
-                line.heard = b""
+                line.expects = None
                 # An answer that nobody has read yet would be taken for the answer to this question.
-                is_next = verdict.reply is not None and line.unread == 1
-                line.expects = (verdict.reply, port.screen.pending()) if is_next and verdict.reply else None
-            self.journal.note(Course.OUT, port.resource, data)
+                if verdict.reply is not None and line.unread == 1:
+                    line.heard = b""
+                    line.expects = (verdict.reply, port.screen.pending())
+            self._note(Course.OUT, port.resource, data)
         return written, status
 
     def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
         """Read from an instrument."""
         data, status = self.inner.read(session, count)
-        line = self._line(session)
+        line = self._lines.get(session) or self._line(session)
         line.unread = 0
         if line.expects is not None:
             line.heard += data
@@ -233,7 +235,7 @@ class GuardVisaLibrary(VisaLibraryBase):
                 line.expects = None
                 with line.port.lock:
                     line.port.screen.replied(kind, line.heard, settings)
-        self.journal.note(Course.IN, line.port.resource, data)
+        self._note(Course.IN, line.port.resource, data)
         return data, status
 
     def clear(self, session: VISASession) -> StatusCode:
