@@ -8,6 +8,7 @@ from pathlib import Path
 
 from drivers import scpi
 from drivers.config import BenchConfig, load_bench
+from drivers.deadline import Deadline, SystemClock
 from drivers.dialect import SCPI, Dialect
 from drivers.entries import ArrayEntry, InstrumentEntry, PulseSourceEntry
 from drivers.errors import HilError, LinkDesync, LinkError
@@ -17,9 +18,14 @@ from drivers.models import MODELS
 from drivers.protocols import Identity
 
 TIMEOUT_S = 1.0
-"""Time that a resource is given to say who it is, seconds."""
+"""Time that a resource is given to open and say who it is, seconds; on a serial line, at each speed.
+
+A HiSLIP address where nothing is costs 5 s all the same: pyvisa-py waits so long, whatever it is told.
+"""
 
 _AT_ONCE = 16
+_LEAST_S = 0.1
+"""Time for the answer, however long opening took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +163,11 @@ def _ask(visa: VisaLibrary, resource: str, entry: InstrumentEntry | None) -> Fou
 def _identity(visa: VisaLibrary, resource: str, dialects: Iterable[Dialect]) -> str:
     failure: HilError | None = None
     for dialect in dialects:
+        deadline = Deadline.after(TIMEOUT_S, SystemClock())
         try:
-            link = Link(visa, resource, dialect=dialect)
+            link = Link(visa, resource, dialect=dialect, open_timeout_s=TIMEOUT_S)
             try:
-                return link.query("*IDN?", timeout_s=TIMEOUT_S)
+                return link.query("*IDN?", timeout_s=max(deadline.left_s(), _LEAST_S))
             finally:
                 link.close()
         except LinkError as error:

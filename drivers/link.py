@@ -138,6 +138,7 @@ class Link:
         clock: what deadlines are measured by.
         transcript: where exchanges are noted.
         timeout_s: deadline of an exchange unless told otherwise, seconds; blocks get time for their bytes on top.
+        open_timeout_s: time given to the resource to open, at first and again, seconds.
 
     Raises:
         InstrumentBusy: if another program holds the resource; nothing was sent.
@@ -153,6 +154,7 @@ class Link:
         clock: Clock | None = None,
         transcript: Transcript | None = None,
         timeout_s: float = TIMEOUT_S,
+        open_timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.address = address
         self.timeout_s = timeout_s
@@ -166,6 +168,7 @@ class Link:
         self.clock = clock or SystemClock()
         """What deadlines are measured by."""
         self._library = library
+        self._open_timeout_s = open_timeout_s
         self._lock = threading.RLock()
         self._state = LinkState.DEAD
         self._identity: str | None = None
@@ -409,7 +412,7 @@ class Link:
 
     def _connect(self) -> MessageBasedResource:
         try:
-            resource = self._library.connect(self.address, TIMEOUT_S)
+            resource = self._library.connect(self.address, self._open_timeout_s)
             self._timeout_ms = -1
             self._tcp = TcpStream.below(_session_of(resource))
             # A TCP stream is looked at before it is read, so that no read goes past a line feed.
