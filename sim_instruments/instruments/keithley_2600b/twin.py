@@ -12,7 +12,8 @@ from typing import Final, final
 import numpy as np
 
 from sim_instruments.bus import BusDevice
-from sim_instruments.instruments.keithley_2600b.channel import Channel, Ratings
+from sim_instruments.instruments.keithley_2600b.channel import Channel
+from sim_instruments.instruments.keithley_2600b.settings import Ratings
 from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.smu_terminals import Terminals
@@ -50,6 +51,7 @@ _MODELS: Final[dict[str, tuple[Ratings, tuple[str, ...]]]] = {
 }
 
 _FIRMWARE = "3.3.5"
+_INTERLOCK_ASSERTED = 2048.0
 
 
 @final
@@ -58,6 +60,7 @@ class Keithley2600B:
 
     def __init__(self, place: Place, model: str) -> None:
         ratings, names = _MODELS[model]
+        self._has_interlock = ratings is not _LOW_VOLTAGE
         self._traits = TspTraits(model=model, serial=place.serial, firmware=_FIRMWARE, error_queue_depth=100)
         self._buffers: dict[str, ReadingBuffer] = {}
         self._terminals = Terminals(place, f"keithley-{model.lower()}")
@@ -86,6 +89,7 @@ class Keithley2600B:
             attributes={
                 **self._panel.attributes(),
                 **self._panel_functions.attributes(),
+                "status.measurement.condition": Attribute(get=self._condition),
                 **{
                     f"status.measurement.instrument.{name}.condition": Attribute(get=lambda c=channel: c.condition)
                     for name, channel in self._channels.items()
@@ -130,6 +134,10 @@ class Keithley2600B:
     def wait(self, seconds: float) -> None:
         """Let simulated time pass."""
         self._terminals.wait(seconds)
+
+    def _condition(self) -> float:
+        """Return the measurement condition register: bit 11 for the interlock; no summary is enabled."""
+        return _INTERLOCK_ASSERTED if self._has_interlock and self._terminals.interlock_closed else 0.0
 
 
 def _unwired_terminals(place: Place, name: str) -> Terminals:

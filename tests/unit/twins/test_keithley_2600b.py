@@ -9,7 +9,7 @@ import pytest
 from sim_instruments.bench import SimulatedBench
 from sim_instruments.config import BenchConfig
 from sim_instruments.instruments.keithley_2600b import TWINS
-from sim_instruments.instruments.keithley_2600b.channel import COMPLIANCE
+from sim_instruments.instruments.keithley_2600b.measurement import COMPLIANCE
 
 
 class Talk:
