@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help train test contract third-party lint slow cifar pictures clean
+.PHONY: help train test contract mutations third-party lint slow cifar pictures clean
 
 help:           ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -18,6 +18,9 @@ test: $(INSTALLED)   ## Run the tests
 
 contract: $(INSTALLED)  ## Run every driver against its twin on every transport and print the table
 	$(BIN)/python -m pytest tests/contract/test_every_driver.py
+
+mutations: $(INSTALLED)  ## Take each guard out in a copy and see that its tests fail, about ten minutes
+	$(BIN)/python tests/mutations/run.py
 
 third-party: $(INSTALLED)  ## Install PyMeasure and QCoDeS and run their drivers against the twins
 	$(BIN)/python -m pip install --quiet --editable '.[third-party]'

@@ -303,6 +303,23 @@ def test_an_interrupt_is_raised_after_the_action_and_a_failure_outranks_it():
     assert steps == ["finished", "finished"]
 
 
+def test_ctrl_c_while_one_is_slow_waits_for_its_end():
+    main = threading.main_thread().ident
+    assert main is not None
+    steps = []
+
+    def slow() -> None:
+        # Time for the main thread to begin its wait, and then for the interrupt to reach it.
+        threading.Event().wait(0.1)
+        signal.pthread_kill(main, signal.SIGINT)
+        threading.Event().wait(0.3)
+        steps.append("finished")
+
+    with pytest.raises(KeyboardInterrupt):
+        shielded(slow)
+    assert steps == ["finished"]
+
+
 def test_together_gathers_what_each_raised():
     def fail() -> None:
         raise ValueError("one")

@@ -5,6 +5,7 @@ The instrument of these tests answers `N? <i>` with `<i>`, so that a reply to an
 
 import contextlib
 import re
+import select
 import socket
 import time
 import tracemalloc
@@ -67,6 +68,17 @@ def test_row_1_a_second_line_is_refused_in_the_very_exchange(library, wire, box)
     link = Link(library, wire(box, Fault(kind=Kind.DUPLICATE, at=1)).address, timeout_s=NEVER_S)
     link.identify()
     with pytest.raises(LinkDesync, match="2 bytes came after the end"):
+        number(link, 1)
+    link.close()
+
+
+def test_row_1_what_came_between_two_exchanges_is_no_answer(library, wire, box):
+    box.blocks[b"NOISE"] = b"17\n"
+    link = Link(library, wire(box).address, timeout_s=NEVER_S)
+    link.write("NOISE")
+    assert link._tcp is not None
+    assert select.select([link._tcp], [], [], NEVER_S)[0]
+    with pytest.raises(LinkDesync, match="3 bytes came that nobody asked for"):
         number(link, 1)
     link.close()
 

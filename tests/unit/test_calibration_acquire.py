@@ -280,6 +280,15 @@ def test_a_reading_in_compliance_is_a_fault_and_not_a_conductance() -> None:
     assert not bench.source_meter.is_on
 
 
+@pytest.mark.parametrize("quality", [Quality.SUSPECT, Quality.INVALID, Quality.NEVER])
+def test_a_reading_that_is_not_to_be_trusted_is_a_fault(quality: Quality) -> None:
+    bench = make_bench()
+    bench.source_meter.quality = quality
+    with pytest.raises(DeviceFault, match="no reading to trust"):
+        calibrate(bench, quick(route=Route.BENCH), seed=1)
+    assert not bench.source_meter.is_on
+
+
 def test_pulses_below_the_threshold_are_a_fault_that_says_what_to_do() -> None:
     with pytest.raises(DeviceFault, match="raise amplitude_v"):
         calibrate(make_bench(), quick(amplitude_v=0.9), seed=1)

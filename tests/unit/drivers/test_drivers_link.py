@@ -84,6 +84,7 @@ def test_a_dripping_reply_meets_the_deadline(wire):
     ("failure", "kind", "state"),
     [
         (VisaIOError(StatusCode.error_timeout), LinkTimeout, LinkState.DESYNCED),
+        (TimeoutError("slow"), LinkTimeout, LinkState.DESYNCED),
         (VisaIOError(StatusCode.error_io), LinkError, LinkState.DESYNCED),
         (VisaIOError(StatusCode.error_connection_lost), LinkLost, LinkState.DEAD),
         (InvalidSession(), LinkLost, LinkState.DEAD),
@@ -125,6 +126,15 @@ def test_a_failed_write_is_not_repeated(wire):
     with pytest.raises(LinkLost):
         link.write("INIT")
     assert box.messages == ["INIT"]
+
+
+def test_a_short_write_desyncs(wire, monkeypatch):
+    wire.add()
+    link = wire.link()
+    monkeypatch.setattr(type(wire.visa), "write", lambda _self, _session, data: (len(data) - 1, StatusCode.success))
+    with pytest.raises(LinkDesync, match="only 4 of 5 bytes"):
+        link.write("INIT")
+    assert link.state is LinkState.DESYNCED
 
 
 def test_resynchronising_proves_that_replies_belong_to_questions(wire):
@@ -279,6 +289,13 @@ def test_a_block_of_another_form_desyncs(wire, reply):
     with pytest.raises(LinkDesync):
         link.query_block("R?", "u1", 4)
     assert link.state is LinkState.DESYNCED
+
+
+def test_a_stream_refuses_a_block_header_before_its_body(wire):
+    box = wire.add(SOCKET, {"R?": b"#15\x01\x02\x03\x04\x05\n"})
+    with pytest.raises(LinkDesync, match="expected a block of 4 bytes"):
+        wire.link(SOCKET).query_block("R?", "u1", 4)
+    assert box.reads == [2, 1]
 
 
 def test_a_connection_cut_in_mid_block_is_an_error_at_every_offset(wire):

@@ -90,6 +90,12 @@ def test_a_padded_block_length_is_lawful():
     assert bytes(scpi.decode_block(b"#800000002ab\n", "u1", 2)) == b"ab"
 
 
+@pytest.mark.parametrize("reply", [b"%12ab\n", b" 12ab\n", b"112ab\n", b"#:0000000002ab\n"])
+def test_a_block_starts_with_a_sharp_and_a_digit(reply):
+    with pytest.raises(LinkDesync, match="expected a definite-length block"):
+        scpi.decode_block(reply, "u1", 2)
+
+
 def test_a_block_that_cannot_be_framed():
     assert scpi.block_header(999_999_999) == b"#9999999999"
     for size in (-1, 10**9):

@@ -152,6 +152,14 @@ def test_an_error_entry_of_another_form_is_not_taken_for_an_empty_queue(wire, en
     assert session.link.state is LinkState.DESYNCED
 
 
+def test_a_setting_that_was_not_taken_is_named(wire):
+    wire.add(replies={"A?": "1.5", "B?": "2.5"})
+    session = open_session(wire)
+    session.confirm([Setting(query="A?", value=1.5)])
+    with pytest.raises(InstrumentError, match=r"answers 2\.5 to B\? where 3 was set"):
+        session.confirm([Setting(query="A?", value=1.5), Setting(query="B?", value=3.0)])
+
+
 REMEMBERED = (Setting(query=":A?", value=1.5), Setting(query="B?", value=0.0))
 
 

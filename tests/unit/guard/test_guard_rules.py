@@ -1,9 +1,14 @@
 """What the judge of each model lets through and what it refuses; each refusal names value, range and origin."""
 
+import math
+
 import numpy as np
 import pytest
 
+from drivers.errors import LimitError
+from drivers.guard.pulses import burst_limits
 from drivers.guard.rules.table import GUARDED
+from drivers.limits import Limit
 from drivers.models import MODELS
 
 PULSER = (
@@ -332,6 +337,12 @@ class Test33600A:
         with pytest.raises(Exception, match="does not know the waveform B"):
             self.play(it, arb("A", *[0] * 32), name="B")
 
+    @pytest.mark.parametrize("samples", [(0.0, 1.1, 0.0), (0.0, -1.1, 0.0), (0.0, float("nan"), 0.0)])
+    def test_samples_above_full_scale_are_refused(self, it, samples):
+        data = np.array(samples, ">f4").tobytes()
+        it("FORM:BORD NORM")
+        it.refuses(f"SOUR1:DATA:ARB A,#2{len(data):02d}".encode() + data, "full scale")
+
     def sequence(self, *steps: str) -> bytes:
         text = "S," + ",".join(f"{step},maintain,4" for step in steps)
         return f"SOUR1:DATA:SEQ #3{len(text):03d}{text}".encode()
@@ -570,6 +581,21 @@ def test_tsp_says_what_a_level_will_be_or_is_not_sent(message, judge):
 )
 def test_tsp_that_touches_no_level_passes(message, judge):
     judge("keithley-2602b")(message)
+
+
+def test_an_unknown_command_below_a_dangerous_path_is_refused(judge):
+    it = judge("keithley-2450")
+    it("FOO 1")
+    it.refuses(":SOUR:VOLT:RANG 1;FOO 1", "not in the guard's table")
+
+
+def test_a_burst_without_an_end_is_refused_whatever_its_energy():
+    amplitude = Limit(quantity="pulse amplitude", low=0.1, high=2.5, unit="V", origin="a test")
+    width = Limit(quantity="pulse width", low=2e-8, high=2e-6, unit="s", origin="a test")
+    limits = burst_limits(amplitude, width, energy_j=math.inf, resistance_ohm=2000.0, place="a test")
+    limits.check_burst(1e12, 2e-6, 2.5)
+    with pytest.raises(LimitError, match="no end"):
+        limits.check_burst(math.inf, 2e-8, 0.1)
 
 
 def test_a_relative_header_that_could_be_read_in_two_ways_is_refused(judge):
