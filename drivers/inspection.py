@@ -10,32 +10,13 @@ from typing import Final, cast
 from drivers.bench import Bench
 from drivers.config import BenchConfig
 from drivers.entries import InstrumentEntry
-from drivers.errors import ConfigError, HilError, LinkError
+from drivers.errors import ConfigError, HilError, IdentityError, InstrumentBusy, InstrumentError, LinkError
 from drivers.limits import Limit
-from drivers.model import Driver
+from drivers.model import Driver, Interlock
 from drivers.models import MODELS
 from drivers.protocols import Identity
 
 CHECK_CABLE: Final = "check address, power and cabling; `hil discover BENCH` shows who answers where"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interlock:
-    """How an instrument tells the state of its safety interlock."""
-
-    query: str
-    """Asks for it."""
-    closed: str
-    """The answer when it is closed."""
-
-
-INTERLOCKS: Final = {
-    "keithley-2400": Interlock(query=":OUTP:ENAB:TRIP?", closed="1"),
-    "keithley-2450": Interlock(query=":OUTP:INT:TRIP?", closed="1"),
-    "keysight-b2901a": Interlock(query=":SYST:INT:TRIP?", closed="0"),
-    "keysight-b2902a": Interlock(query=":SYST:INT:TRIP?", closed="0"),
-}
-"""The models whose interlock can be asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +104,7 @@ def _inspect(config: BenchConfig, entry: InstrumentEntry, *, self_test: bool) ->
         # A bench of this one instrument: another that is missing must not hide it.
         bench = Bench.open(replace(config, instruments=(entry,), wiring=None))
     except LinkError as error:
-        return replace(unknown, problems=(_unopened(error),))
+        return _unopened(unknown, error)
     except ConfigError as error:
         return replace(unknown, problems=(Problem(what=_told(error), remedy="correct the bench file"),))
     try:
@@ -144,7 +125,7 @@ def _examined(unknown: Inspection, bench: Bench, *, self_test: bool) -> Inspecti
         remedy = "they are read and so forgotten now; look them up in the manual, and run this again"
         problems.append(Problem(what=f"its error queue held {', '.join(errors)}", remedy=remedy))
     interlock = None
-    if (asked := INTERLOCKS.get(unknown.model)) is not None:
+    if (asked := MODELS[unknown.model].interlock) is not None:
         interlock = _interlock(instrument, asked, problems)
     tested = _self_test(instrument.self_test, status.output, problems) if self_test else None
     return replace(
@@ -159,16 +140,30 @@ def _examined(unknown: Inspection, bench: Bench, *, self_test: bool) -> Inspecti
     )
 
 
-def _unopened(error: LinkError) -> Problem:
+def _unopened(unknown: Inspection, error: LinkError) -> Inspection:
     cause = error.__cause__
     failures = cause.exceptions if isinstance(cause, ExceptionGroup) else (error,)
-    return Problem(what="; ".join(_told(failure) for failure in failures), remedy=CHECK_CABLE)
+    queue = tuple(entry for failure in failures if isinstance(failure, InstrumentError) for entry in failure.queue)
+    problems = tuple(Problem(what=_told(failure), remedy=_remedy(failure)) for failure in failures)
+    return replace(unknown, errors=queue, problems=problems)
+
+
+def _remedy(failure: BaseException) -> str:
+    match failure:
+        case InstrumentBusy():
+            return "end the program that holds it, and run this again"
+        case IdentityError():
+            return "correct the address, the model or expect_serial in the bench file"
+        case InstrumentError():
+            return "look the errors up in the manual, switch it off and on, and have it serviced if they come back"
+        case _:
+            return CHECK_CABLE
 
 
 def _interlock(instrument: object, asked: Interlock, problems: list[Problem]) -> str | None:
     try:
         # Every driver is one: the protocol that the rest of the toolkit sees leaves the session out.
-        is_closed = cast("Driver", instrument).session.ask(asked.query, str) == asked.closed
+        is_closed = cast("Driver", instrument).session.ask(asked.query, asked.is_closed)
     except HilError as error:
         problems.append(Problem(what=f"its interlock cannot be read: {_told(error)}", remedy=CHECK_CABLE))
         return None

@@ -23,6 +23,16 @@ class Driver(Instrument, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Interlock:
+    """How an instrument tells the state of its safety interlock."""
+
+    query: str
+    """Asks for it."""
+    is_closed: Callable[[str], bool]
+    """Whether an answer says that it is closed; raises `LinkDesync` for an answer of another form."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model(Generic[EntryT]):
     """One instrument model."""
 
@@ -40,6 +50,8 @@ class Model(Generic[EntryT]):
     """How it is made safe."""
     prepare: Callable[[EntryT, str], Callable[[Session], Driver]]
     """Check the entry's limits, naming the place given, and return what builds the driver. Opens nothing."""
+    interlock: Interlock | None = None
+    """How it tells whether its interlock is closed; None where it has none or does not tell."""
 
 
 def narrowed(limit: Limit, pair: tuple[float, float] | None, place: str) -> Limit:

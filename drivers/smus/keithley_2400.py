@@ -13,7 +13,7 @@ from drivers.errors import InstrumentError, SettingsChanged
 from drivers.instrument import Kind, Output, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
 from drivers.link import TIMEOUT_S
-from drivers.model import Model, narrowed
+from drivers.model import Interlock, Model, narrowed
 from drivers.protocols import Identity, Reading, Readings
 from drivers.smus.buffered import (
     SLOWEST_READING_S,
@@ -253,4 +253,5 @@ MODEL = Model(
     dialect=SCPI,
     safe=lambda _: SAFE,
     prepare=_prepare,
+    interlock=Interlock(query=":OUTP:ENAB:TRIP?", is_closed=scpi.parse_boolean),
 )

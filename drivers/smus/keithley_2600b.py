@@ -17,7 +17,7 @@ from drivers.entries import SourceMeterEntry
 from drivers.errors import ConfigError, InstrumentError, SettingsChanged
 from drivers.instrument import Kind, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
-from drivers.model import Model, narrowed
+from drivers.model import Interlock, Model, narrowed
 from drivers.protocols import Identity, Reading, Readings
 from drivers.smus import buffered
 from drivers.tsp import TSP, is_zero, parse_boolean, parse_fields
@@ -35,6 +35,8 @@ LONGEST_SWEEP: Final = MOST_READINGS
 _MARGIN_S = 5.0
 """Time given to a run beyond what it should take."""
 
+_INTERLOCKED_ABOVE_V = 42.0
+_INTERLOCK_ASSERTED = 1 << 11  # of the measurement condition, on models that have an interlock
 _IN_COMPLIANCE = 0x40  # of a reading's status
 _ROW = 3  # reading, source value, status
 _LITTLE_ENDIAN = np.dtype("<f8")
@@ -357,6 +359,14 @@ def _prepare(model: str, entry: SourceMeterEntry, place: str) -> Callable[[Sessi
     return lambda session: Keithley2600B(session, channel=entry.channel, voltage=voltage, compliance=compliance)
 
 
+def _is_interlock_closed(condition: str) -> bool:
+    return bool(int(scpi.parse_real(condition)) & _INTERLOCK_ASSERTED)
+
+
+INTERLOCK: Final = Interlock(query="print(status.measurement.condition)", is_closed=_is_interlock_closed)
+"""Of the models that reach 200 V."""
+
+
 def _model(name: str) -> Model[SourceMeterEntry]:
     channels = "one channel" if RATINGS[name].channels == 1 else "two channels"
     return Model(
@@ -367,6 +377,7 @@ def _model(name: str) -> Model[SourceMeterEntry]:
         dialect=TSP,
         safe=lambda entry: safe_state(entry.channel),
         prepare=functools.partial(_prepare, name),
+        interlock=INTERLOCK if RATINGS[name].voltage_v > _INTERLOCKED_ABOVE_V else None,
     )
 
 

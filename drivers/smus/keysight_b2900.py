@@ -12,7 +12,7 @@ from drivers.entries import SourceMeterEntry
 from drivers.errors import ConfigError, InstrumentError
 from drivers.instrument import Kind, Output, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
-from drivers.model import Model, narrowed
+from drivers.model import Interlock, Model, narrowed
 from drivers.protocols import Identity, Quality, Reading, Readings
 from drivers.smus import buffered
 
@@ -320,6 +320,7 @@ def _model(key: str, name: str, channels: str) -> Model[SourceMeterEntry]:
         dialect=SCPI,
         safe=lambda entry: safe_state(entry.channel),
         prepare=_prepare,
+        interlock=Interlock(query=":SYST:INT:TRIP?", is_closed=lambda tripped: not scpi.parse_boolean(tripped)),
     )
 
 
