@@ -36,7 +36,7 @@ class PulseLimits(BaseModel):
     """Smallest and largest pulse amplitude, volts."""
     width_s: Range | None = None
     """Shortest and longest pulse, seconds."""
-    burst_energy_j: Annotated[StrictFloat, Field(gt=0)] | None = None
+    burst_energy_j: Annotated[StrictFloat, Field(gt=0)] = 1e-3
     """Most energy that one burst may put into one device, joules: pulses x width x amplitude squared / resistance."""
 
 

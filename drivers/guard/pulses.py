@@ -32,8 +32,8 @@ class BurstLimits:
     """Amplitude at the device, volts."""
     width: Limit
     """Pulse width, seconds."""
-    energy: Limit | None
-    """Energy of one burst in one device, joules; None leaves it open."""
+    energy: Limit
+    """Energy of one burst in one device, joules."""
     resistance_ohm: float
     """Resistance that a pulse sees."""
 
@@ -57,19 +57,13 @@ class BurstLimits:
     def check_energy(self, energy_j: float) -> None:
         """Raise `LimitError` if a burst would put more energy into a device than the bench file allows."""
         # What floating point adds is no violation.
-        if self.energy is not None and energy_j > self.energy.high * (1 + 1e-9):
+        if energy_j > self.energy.high * (1 + 1e-9):
             self.energy.check(energy_j)
 
 
-def burst_limits(
-    amplitude: Limit, width: Limit, *, energy_j: float | None, resistance_ohm: float, place: str
-) -> BurstLimits:
+def burst_limits(amplitude: Limit, width: Limit, *, energy_j: float, resistance_ohm: float, place: str) -> BurstLimits:
     """Return the limits of an instrument; `place` says where the energy limit stands."""
-    energy = None
-    if energy_j is not None:
-        energy = Limit(
-            quantity="energy of the burst", low=0.0, high=energy_j, unit="J", origin=f"{place} burst_energy_j"
-        )
+    energy = Limit(quantity="energy of the burst", low=0.0, high=energy_j, unit="J", origin=f"{place} burst_energy_j")
     return BurstLimits(amplitude=amplitude, width=width, energy=energy, resistance_ohm=resistance_ohm)
 
 

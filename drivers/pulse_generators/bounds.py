@@ -28,17 +28,15 @@ class PulseBounds:
     """Pulses of one burst."""
     period: Limit
     """Times from one symbol of a train to the next."""
-    energy: Limit | None
-    """Energy of one burst or train in one device, joules; None where the bench file sets no limit."""
+    energy: Limit
+    """Energy of one burst or train in one device, joules."""
     load_ohm: float
     """Resistance of the write path, ohms: turns volts into energy."""
 
     @property
     def limits(self) -> tuple[Limit, ...]:
         """Return the limits in force, with their origins."""
-        return tuple(
-            limit for limit in (self.amplitude, self.width, self.count, self.period, self.energy) if limit is not None
-        )
+        return self.amplitude, self.width, self.count, self.period, self.energy
 
     def check_pulse(self, pulse: Pulse) -> None:
         """Raise `LimitError` for a pulse that is too high, too low, too short or too long."""
@@ -74,8 +72,7 @@ class PulseBounds:
         return symbols
 
     def _check_energy(self, squares_v2: float, width_s: float) -> None:
-        if self.energy is not None:
-            self.energy.check(squares_v2 * width_s / self.load_ohm)
+        self.energy.check(squares_v2 * width_s / self.load_ohm)
 
 
 def bounds_of(
@@ -86,14 +83,17 @@ def bounds_of(
     Raises:
         ConfigError: naming the place, where the file would widen one.
     """
-    energy_j = entry.limits.burst_energy_j
     return PulseBounds(
         amplitude=narrowed(amplitude, entry.limits.amplitude_v, place),
         width=narrowed(width, entry.limits.width_s, place),
         count=count,
         period=period,
-        energy=None
-        if energy_j is None
-        else Limit(quantity="energy of a burst", low=0.0, high=energy_j, unit="J", origin=place),
+        energy=Limit(
+            quantity="energy of a burst",
+            low=0.0,
+            high=entry.limits.burst_energy_j,
+            unit="J",
+            origin=f"{place} burst_energy_j",
+        ),
         load_ohm=entry.load_ohm,
     )

@@ -16,6 +16,7 @@ from drivers.limits import Limit
 
 _REMEDY = "set it and read the error queue, or send *RST first"
 _SIDES = ("push", "pull")
+_MOST = 255.0  # a count is one byte
 
 
 def rules(entry: ArrayEntry, place: str) -> Rules:
@@ -58,6 +59,8 @@ class _Guard:
 
     def __init__(self, limits: BurstLimits) -> None:
         self._limits = limits
+        # Where no pattern can reach the energy limit, blocks of megabytes need not be looked into.
+        self._looks = limits.energy_j(2 * _MOST, limits.width.high, limits.amplitude.high) > limits.energy.high
 
     def output(self, state: State, call: Call) -> None:
         if switch(call.only(), call.header):
@@ -77,7 +80,7 @@ class _Guard:
             if not isinstance(block, memoryview):
                 raise LimitError(f"{call.header} takes its counts as a block")
             # The larger of the two blocks holds until the pattern is cleared or fired: either may have been refused.
-            largest = float(np.frombuffer(block, np.uint8).max(initial=0))
+            largest = float(np.frombuffer(block, np.uint8).max(initial=0)) if self._looks else _MOST
             before = state.span(f"{side}_count")
             if before is not None:
                 top = max(before.high, largest)

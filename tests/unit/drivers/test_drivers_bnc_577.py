@@ -5,6 +5,7 @@ import pytest
 
 from drivers.errors import ConfigError, InstrumentError, LimitError, LinkDesync, SafeStateError, SettingsChanged
 from drivers.instrument import OutputState, Session
+from drivers.limits import Limit
 from drivers.link import LinkState
 from drivers.protocols import Polarity, Pulse, PulseSource, PulseTrain
 from drivers.pulse_generators.bnc_577 import (
@@ -73,7 +74,7 @@ def make_source(wire, pull_channel: int | None = 2):
         width=WIDTH.narrowed(2e-8, 2e-6, "the bench"),
         count=COUNT,
         period=PERIOD,
-        energy=None,
+        energy=Limit(quantity="energy of a burst", low=0.0, high=1.0, unit="J", origin="the test"),
         load_ohm=LOAD_OHM,
     )
     return Bnc577(session, bounds=bounds, channel=1, pull_channel=pull_channel)

@@ -5,6 +5,7 @@ import pytest
 
 from drivers.errors import ConfigError, InstrumentError, LimitError, SettingsChanged
 from drivers.instrument import OutputState, Session
+from drivers.limits import Limit
 from drivers.protocols import Polarity, Pulse, PulseSource, PulseTrain
 from drivers.pulse_generators.bounds import PulseBounds
 from drivers.pulse_generators.keysight_33500b import (
@@ -77,7 +78,7 @@ def make_source(wire, family=FAMILY_33500B, channel=1, load_ohm=50.0):
         width=family.width.narrowed(20e-9 if family is FAMILY_33500B else 5e-9, 2e-6, "the bench"),
         count=COUNT,
         period=family.period,
-        energy=None,
+        energy=Limit(quantity="energy of a burst", low=0.0, high=1.0, unit="J", origin="the test"),
         load_ohm=load_ohm,
     )
     return Keysight33500B(session, family=family, bounds=bounds, channel=channel)

@@ -71,16 +71,14 @@ def generator(wire):
     return Generator(wire)
 
 
-def make_source(wire, *, energy_j: float | None = None):
+def make_source(wire, *, energy_j: float = 1e3):
     session = Session("pulser", wire.link(), kind=KIND, safe=SAFE)
     bounds = PulseBounds(
         amplitude=amplitude_limit(50.0).narrowed(0.1, 3.0, "the bench"),
         width=WIDTH.narrowed(2e-9, 2e-6, "the bench"),
         count=COUNT,
         period=PERIOD,
-        energy=None
-        if energy_j is None
-        else Limit(quantity="energy of a burst", low=0, high=energy_j, unit="J", origin="the bench"),
+        energy=Limit(quantity="energy of a burst", low=0, high=energy_j, unit="J", origin="the bench"),
         load_ohm=50.0,
     )
     return Keysight81160A(session, bounds=bounds)
