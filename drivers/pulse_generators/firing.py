@@ -1,13 +1,34 @@
-"""The rule of the pulse: see that the generator is as it was left, fire once, see that it stayed so."""
+"""The rule of the pulse: note how the generator is left, see that it is so still, fire once, see that it stayed so."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from drivers import scpi
 from drivers.errors import InstrumentError, SettingsChanged
-from drivers.instrument import Session
+from drivers.instrument import Output, Session, Setting
 from drivers.link import TIMEOUT_S
+
+
+def is_on(output: Output) -> Setting:
+    """Return the setting of an output that is on."""
+    return Setting(query=output.query, value=1)
+
+
+def switch_on(session: Session, output: Output, settings: Sequence[Setting], doing: str) -> None:
+    """See that settings took, switch the output on and take note of it all.
+
+    Args:
+        session: the generator, set up.
+        output: its output.
+        settings: what must be read back.
+        doing: what was done, for the message of an error.
+    """
+    session.check_errors(doing)
+    session.confirm(settings)
+    session.output_on(output)
+    session.check_errors("switching the output on")
+    session.remember((*settings, is_on(output)))
 
 
 def fire_once(
