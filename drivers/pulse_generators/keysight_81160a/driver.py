@@ -23,11 +23,9 @@ is one symbol. See both on an oscilloscope, into 50 ohm, before devices hang on 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drivers import scpi
 from drivers.dialect import SCPI
@@ -37,8 +35,10 @@ from drivers.instrument import Kind, Output, SafeState, Session, Setting
 from drivers.limits import Limit
 from drivers.model import Model
 from drivers.protocols import Cost, Identity, Polarity, Pulse, PulseTrain
+from drivers.pulse_generators import shape
 from drivers.pulse_generators.bounds import PulseBounds, bounds_of
-from drivers.pulse_generators.firing import fire_once
+from drivers.pulse_generators.firing import fire_once, is_on, switch_on
+from drivers.pulse_generators.keysight_81160a.pattern import Pattern, pattern_of
 from drivers.pulse_generators.runs import runs
 
 KIND = Kind(manufacturer=r"(Agilent|Keysight) Technologies", model="81160A")
@@ -56,16 +56,6 @@ EDGE_S = 1e-9
 PERIOD_PER_WIDTH = 10
 """A tenth of the time under current: the track cools between pulses."""
 
-LONGEST_PATTERN: Final = 2_097_152
-"""Symbols of the longest pattern with three levels."""
-
-SHORTEST_SYMBOL_S: Final = 3.1e-9
-"""Period that just holds the shortest width and its edges, seconds: patterns have it for a symbol."""
-
-_PULL, _PUSH, _IDLE = 0, 1, 2  # codes of a three-level pattern: LOW, HIGH, electrical idle
-_SYMBOLS_PER_BYTE = 4
-_WHOLE = 1e-6  # how far from a whole number of widths a period may be
-_SOURCE_OHM = 50.0
 _SMALLEST_V, _LARGEST_V = 0.05, 5.0
 _LEVEL_TOLERANCE_V = 2e-3
 _WIDTH_TOLERANCE = 1e-2
@@ -78,23 +68,7 @@ _FIRE = 2 * _VERIFY + 3  # trigger, wait, errors
 
 def amplitude_limit(load_ohm: float) -> Limit:
     """Return the amplitudes that the generator can put across a load."""
-    gain = 2 * load_ohm / (load_ohm + _SOURCE_OHM)
-    origin = f"the 81160A manual: {_SMALLEST_V} to {_LARGEST_V} V into 50 ohm, here {load_ohm:g} ohm"
-    return Limit(quantity="pulse amplitude", low=_SMALLEST_V * gain, high=_LARGEST_V * gain, unit="V", origin=origin)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
-    """A train as the generator's memory holds it."""
-
-    amplitude_v: float
-    """Level of HIGH, and of LOW below zero, volts."""
-    symbol_s: float
-    """Time of one symbol, seconds."""
-    symbol_count: int
-    """Symbols, pauses included."""
-    block: NDArray[np.uint8]
-    """Four symbols to a byte, the first in its highest bits."""
+    return shape.amplitude_limit(load_ohm, smallest_v=_SMALLEST_V, largest_v=_LARGEST_V, source="the 81160A manual")
 
 
 @final
@@ -130,9 +104,14 @@ class Keysight81160A:
         """Set the pulse shape and switch the output on. Fires nothing."""
         self._bounds.check_pulse(pulse)
         self.output_off()
-        low_v, high_v = _levels(pulse)
+        low_v, high_v = shape.levels_v(pulse)
         self._send(self._shape(low_v, high_v, pulse.polarity, _period_s(pulse), pulse.width_s))
-        self._switch_on(_settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high), "setting the pulse")
+        switch_on(
+            self.session,
+            OUTPUT,
+            _settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high),
+            "setting the pulse",
+        )
         self._armed, self._armed_generation = pulse, self.session.link.generation
 
     def fire(self, count: int) -> None:
@@ -145,9 +124,13 @@ class Keysight81160A:
         self._armed = None
         self._send(_burst(count))
         self.session.check_errors("setting the burst length")
-        low_v, high_v = _levels(pulse)
+        low_v, high_v = shape.levels_v(pulse)
         self.session.remember(
-            (*_settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high), *_burst_settings(count), _IS_ON)
+            (
+                *_settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high),
+                *_burst_settings(count),
+                is_on(OUTPUT),
+            )
         )
         fire_once(self.session, "*TRG", words=_WORDS, duration_s=count * _period_s(pulse))
         self._armed = pulse
@@ -155,22 +138,22 @@ class Keysight81160A:
     def cost(self, train: PulseTrain) -> Cost:
         """Return what `play` would take. Sends nothing."""
         symbols = self._bounds.check_train(train)
-        pattern = self._pattern(train, symbols)
+        pattern = pattern_of(train, symbols, largest_swing_v=self._largest_swing_v)
         if pattern is not None:
-            shape = self._pattern_messages(pattern)
+            commands = self._pattern_messages(pattern)
             settings = _pattern_settings(pattern, self._bounds.amplitude.high)
             return Cost(
                 # The block and its read-back; errors after setting and after switching on, output on and read back.
-                messages=_MAKE_SAFE + len(shape) + 2 + len(settings) + 4 + 1 + _FIRE,
+                messages=_MAKE_SAFE + len(commands) + 2 + len(settings) + 4 + 1 + _FIRE,
                 bytes_out=pattern.block.nbytes,
                 duration_s=pattern.symbol_count * pattern.symbol_s,
             )
         messages, duration_s = 0, 0.0
         for pulse, count in runs(train):
-            low_v, high_v = _levels(pulse)
-            shape = self._shape(low_v, high_v, pulse.polarity, _period_s(pulse), pulse.width_s)
+            low_v, high_v = shape.levels_v(pulse)
+            commands = self._shape(low_v, high_v, pulse.polarity, _period_s(pulse), pulse.width_s)
             settings = _settings(low_v, high_v, pulse.width_s, self._bounds.amplitude.high)
-            messages += _MAKE_SAFE + len(shape) + len(settings) + 4 + 1 + len(_burst(count)) + 2 + _FIRE
+            messages += _MAKE_SAFE + len(commands) + len(settings) + 4 + 1 + len(_burst(count)) + 2 + _FIRE
             duration_s += count * _period_s(pulse)
         return Cost(messages=messages, bytes_out=0, duration_s=duration_s)
 
@@ -180,7 +163,7 @@ class Keysight81160A:
         A train that is no pattern, as the module says, is fired as a burst for each run of equal pulses.
         """
         symbols = self._bounds.check_train(train)
-        pattern = self._pattern(train, symbols)
+        pattern = pattern_of(train, symbols, largest_swing_v=self._largest_swing_v)
         if pattern is None:
             for pulse, count in runs(train):
                 self.arm(pulse)
@@ -194,7 +177,7 @@ class Keysight81160A:
         loaded = self.session.link.query_block(":DIG1:PATT:DATA?", np.uint8, pattern.block.size)
         if not np.array_equal(loaded, pattern.block):
             raise self.session.refusal("holds another pattern than it was sent", self.session.drain_errors())
-        self._switch_on(settings, "loading the pattern")
+        switch_on(self.session, OUTPUT, settings, "loading the pattern")
         duration_s = pattern.symbol_count * pattern.symbol_s
         fire_once(self.session, "*TRG", words=_WORDS, duration_s=duration_s)
 
@@ -228,14 +211,6 @@ class Keysight81160A:
         for command in commands:
             self.session.command(command)
 
-    def _switch_on(self, settings: Sequence[Setting], doing: str) -> None:
-        """See that settings took, switch the output on and take note of it all."""
-        self.session.check_errors(doing)
-        self.session.confirm(settings)
-        self.session.output_on(OUTPUT)
-        self.session.check_errors("switching the output on")
-        self.session.remember((*settings, _IS_ON))
-
     def _shape(
         self, low_v: float, high_v: float, polarity: Polarity, period_s: float, width_s: float
     ) -> tuple[str, ...]:
@@ -267,40 +242,6 @@ class Keysight81160A:
             ":VOLT1:LIM:STAT ON",
         )
 
-    def _pattern(self, train: PulseTrain, symbols: NDArray[np.int8]) -> Pattern | None:
-        """Return the train as a pattern, or None if it is none."""
-        amplitudes = {
-            amplitude_v
-            for amplitude_v, occurs in (
-                (train.push_amplitude_v, (symbols > 0).any()),
-                (train.pull_amplitude_v, (symbols < 0).any()),
-            )
-            if occurs
-        }
-        widths = train.period_s / train.width_s
-        whole = round(widths)
-        if (
-            len(amplitudes) != 1
-            or 2 * max(amplitudes) > self._largest_swing_v
-            or whole < 2
-            or abs(widths - whole) > _WHOLE * whole
-            or train.width_s < SHORTEST_SYMBOL_S
-            or len(symbols) * whole > LONGEST_PATTERN
-        ):
-            return None
-        # The memory takes whole bytes: idle symbols fill the last one.
-        codes = np.full(-(-len(symbols) * whole // _SYMBOLS_PER_BYTE) * _SYMBOLS_PER_BYTE, _IDLE, np.uint8)
-        heads = codes[: len(symbols) * whole : whole]
-        heads[symbols > 0] = _PUSH
-        heads[symbols < 0] = _PULL
-        places = np.array([64, 16, 4, 1], np.uint8)
-        return Pattern(
-            amplitude_v=max(amplitudes),
-            symbol_s=train.width_s,
-            symbol_count=len(codes),
-            block=(codes.reshape(-1, _SYMBOLS_PER_BYTE) * places).sum(axis=1, dtype=np.uint8),
-        )
-
     def _pattern_messages(self, pattern: Pattern) -> tuple[str, ...]:
         """Return the commands before the block."""
         amplitude_v = pattern.amplitude_v
@@ -312,13 +253,6 @@ class Keysight81160A:
             ":DIG1:PATT:FORM PACK,8",
             ":DIG1:PATT:NLEV 3",
         )
-
-
-_IS_ON: Final = Setting(query=OUTPUT.query, value=1)
-
-
-def _levels(pulse: Pulse) -> tuple[float, float]:
-    return (0.0, pulse.amplitude_v) if pulse.polarity is Polarity.PUSH else (-pulse.amplitude_v, 0.0)
 
 
 def _settings(low_v: float, high_v: float, width_s: float, largest_v: float) -> tuple[Setting, ...]:
