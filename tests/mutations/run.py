@@ -3,7 +3,7 @@
     make mutations
     python tests/mutations/run.py [--only NAME ...] [--list] [--json FILE]
 
-Exit status 0: every mutation was killed. 1: one survived, an entry is stale, or a named test fails without a mutation.
+Exit status 0: every mutation was killed. 1: one survived, an entry is stale, or a named test fails unmutated too.
 A test that hangs counts as one that fails, and the table says so.
 """
 
@@ -158,28 +158,27 @@ def attempt(mutation: Mutation, pristine: Path, slot: Path, number: int) -> Verd
     return Verdict(name=mutation.name, outcome=outcome, remark=remark, seconds=time.monotonic() - began_s)
 
 
-def unmutated_failures(mutations: Iterable[Mutation], pristine: Path, slot: Path) -> str:
-    """Run every named test once without a mutation and return what failed; empty if nothing did."""
+def fails_unmutated(mutations: Iterable[Mutation], pristine: Path, slot: Path) -> dict[str, str]:
+    """Run every named test once without a mutation; return those that prove nothing, and why."""
     fresh(pristine, slot)
     tests = sorted({node for mutation in mutations for node in mutation.tests if not staleness(mutation, pristine)})
     if not tests:
-        return ""
+        return {}
     run = run_tests(slot, tests, BASELINE_TIMEOUT_S)
-    if run.trouble or not run.failed:
-        return run.trouble or "the tests hang"
-    if missing := [node for node in tests if not any(_belongs(ran, node) for ran in run.failed)]:
-        return f"not run: {', '.join(missing)}"
-    again = sorted({node for node in tests if _has_failed(node, run.failed)})
-    if not again:
-        return ""
+    if not run.failed:
+        return dict.fromkeys(tests, run.trouble or "hangs without a mutation")
+    again = [node for node in tests if _has_failed(node, run.failed)]
     # Some of them keep time, and the machine may have been busy: once more, but no more.
-    second = run_tests(slot, again, BASELINE_TIMEOUT_S)
-    failed = [node for node, is_failed in second.failed.items() if is_failed]
-    return "" if second.failed and not failed else f"{', '.join(failed)} {second.trouble} {_last_lines(_log(slot))}"
+    second = run_tests(slot, again, BASELINE_TIMEOUT_S).failed if again else {}
+    useless = {node: "was not run" for node in tests if not any(_belongs(ran, node) for ran in run.failed)}
+    for node in again:
+        if _has_failed(node, second) or not any(_belongs(ran, node) for ran in second):
+            useless[node] = "fails without a mutation too"
+    return useless
 
 
-def try_all(mutations: Sequence[Mutation], console: Console) -> tuple[str, list[Verdict]]:
-    """Run the baseline and then every mutation; return what the baseline said and the verdicts in order."""
+def try_all(mutations: Sequence[Mutation], console: Console) -> list[Verdict]:
+    """Run the named tests as they are and then against each mutation; return the verdicts in order."""
     with tempfile.TemporaryDirectory(prefix="mutations-") as name, Progress(console=console, transient=True) as bar:
         folder = Path(name)
         pristine = folder / "pristine"
@@ -188,12 +187,12 @@ def try_all(mutations: Sequence[Mutation], console: Console) -> tuple[str, list[
         for place in range(AT_ONCE):
             slots.put(folder / f"slot{place}")
         task = bar.add_task("without a mutation", total=len(mutations) + 1)
-        trouble = unmutated_failures(mutations, pristine, folder / "slot0")
-        if trouble:
-            return trouble, []
+        useless = fails_unmutated(mutations, pristine, folder / "slot0")
         bar.update(task, advance=1, description="mutations")
 
         def one(number: int, mutation: Mutation) -> Verdict:
+            if said := [f"{node} {useless[node]}" for node in mutation.tests if node in useless]:
+                return Verdict(name=mutation.name, outcome="broken", remark=said[0], seconds=0.0)
             slot = slots.get()
             try:
                 return attempt(mutation, pristine, slot, number)
@@ -207,7 +206,7 @@ def try_all(mutations: Sequence[Mutation], console: Console) -> tuple[str, list[
                 bar.update(task, advance=1)
                 if verdict.outcome != "killed":
                     console.print(f"{verdict.outcome}: {escape(verdict.name)}: {escape(verdict.remark)}")
-        return "", [future.result() for future in futures]
+        return [future.result() for future in futures]
 
 
 def shown(mutations: Sequence[Mutation], verdicts: Sequence[Verdict]) -> Table:
@@ -251,12 +250,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         console.print(listed(mutations))
         return 0
-    trouble, verdicts = try_all(mutations, console)
+    verdicts = try_all(mutations, console)
     if options.json is not None:
         options.json.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=2) + "\n", "utf-8")
-    if trouble:
-        console.print(f"[bold red]Without a mutation, these do not pass:[/] {escape(trouble)}")
-        return 1
     console.print(shown(mutations, verdicts))
     killed = sum(verdict.outcome == "killed" for verdict in verdicts)
     console.print(f"{killed} of {len(verdicts)} killed")

@@ -326,6 +326,8 @@ class Test33600A:
         it.refuses("*TRG", "amplitude 0.0457")
         self.play(it, arb("A", 0, *[32767] * 31, 0))
         it.refuses("*TRG", "width 3.1e-06")
+        self.play(it, arb("A", 0, 32767, 0, *[32767] * 31, 0))
+        it.refuses("*TRG", "width 3.1e-06")
         self.play(it, arb("A", 0, *[32767, 0] * 20), cycles="20")
         it.refuses("*TRG", "energy")
 
@@ -360,6 +362,8 @@ class Test33600A:
             ("R,0,repeatTilTrig", "Q,1,once"),
         ):
             it.refuses(self.sequence(*wrong))
+        it("OUTP1 OFF")
+        it.refuses(self.sequence("P,1,once"), "never waits")
 
 
 class TestDwa:
@@ -390,6 +394,16 @@ class TestDwa:
         it(counts("PUSH", 255), counts("PUSH", 1))
         it.refuses("INIT", "energy")
         it("PATT:CLE", counts("PUSH", 1), "INIT")
+
+    @pytest.mark.parametrize("message", ["PATT:TAG 3;PATT:CLE", "PATT:TAG 0;:PATT:CLE", "PATT:TAG 0;*RST"])
+    def test_what_stands_behind_another_command_may_not_have_been_reached(self, it, message):
+        it(counts("PUSH", 255), message, "OUTP ON")
+        it.refuses("INIT", "energy")
+
+    def test_the_output_is_off_for_certain_only_where_nothing_stands_before(self, it):
+        it(counts("PUSH", 255), "PATT:TAG 0;:OUTP OFF")
+        it.refuses("INIT", "energy")
+        it("OUTP OFF;:PATT:TAG 0", "INIT")
 
     @pytest.mark.parametrize(
         "message", ["PULS:PUSH:AMPL 2.6", "PULS:PULL:WIDT 5e-6", "PULS:PULL:AMPL 0.05", "PULS:PUSH:WIDT 1e-9"]
@@ -501,6 +515,18 @@ class TestMeters:
             it.refuses(f"{header} {high}", "lab.toml")
             it.refuses(f"{header} MAX")
 
+    def test_an_output_that_may_still_be_on_is_held_to_the_limits(self, model, judge):
+        it = judge(model)
+        tsp = model == "keithley-2602b"
+        off, function = (
+            ("smua.source.levelv = 0; smua.source.output = 0", "smua.source.func = 0")
+            if tsp
+            else (":SOUR:VOLT 0;:OUTP OFF", ":SOUR:FUNC:MODE CURR")
+        )
+        it(*METER[model], ON[model], off)
+        it.refuses(function, "compliance voltage")
+        it(OFF.get(model, "OUTP OFF"), function)
+
     def test_lists_are_looked_into(self, model, judge):
         it = judge(model)
         fine, wrong = (
@@ -510,6 +536,14 @@ class TestMeters:
         )
         it(fine)
         it.refuses(wrong, "0.3 V")
+
+
+@pytest.mark.parametrize("start", [":INIT (@1)", ":INIT:ACQ (@1)", ":MEAS? (@1)", ":READ? (@1)"])
+def test_a_b2900_whose_output_a_start_switches_on_is_held_to_the_limits(judge, start):
+    it = judge("keysight-b2901a")
+    it("*RST", ":SENS1:CURR:PROT 1e-4", "SYST:ERR?", start)
+    it.refuses(":SOUR1:FUNC:MODE CURR", "compliance voltage")
+    it("OUTP OFF", ":SOUR1:FUNC:MODE CURR")
 
 
 HEADERS = {
