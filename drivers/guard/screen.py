@@ -163,6 +163,7 @@ class _Draft:
         self._rules = rules
         self._state = state
         self._path: tuple[str, ...] = ()
+        self._is_first = True
         self.after: State | None = None
         self.effect = Effect.NONE
         self.asks = False
@@ -171,6 +172,7 @@ class _Draft:
         self._path = ()
         for unit in units:
             self._unit(unit)
+            self._is_first = False
 
     def _unit(self, unit: Unit) -> None:
         if unit.is_query:
@@ -223,6 +225,7 @@ class _Draft:
         self.effect = Effect.CHANGES
         if self.after is None:
             self.after = self._state.copied()
+        self.after.may_be_dropped = not self._is_first
         return self.after
 
 

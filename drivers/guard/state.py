@@ -1,6 +1,7 @@
 """What an instrument may be set to, as far as its messages tell.
 
-A command that was sent may have been refused, because of a conflict or of somebody else's settings. So a setting is a
+A command that was sent may have been refused, because of a conflict or of somebody else's settings; or dropped, because
+one before it in the message was refused: what cannot be refused is certain only where it comes first. So a setting is a
 range of possibilities: what it was and what it was told. It narrows to what it was told when the instrument confirms
 that nothing was refused: an empty error queue, or an acknowledgement.
 """
@@ -58,10 +59,16 @@ class State:
 
     def __init__(self, facts: _Facts | None = None) -> None:
         self._facts = facts or _Facts()
+        self.may_be_dropped = False
+        """Whether the command that is looked at may not be reached."""
 
     def reset(self, settings: Mapping[str, Value]) -> None:
         """Take settings that cannot have been refused, such as those after `*RST`; all others are unknown."""
-        self._facts = _Facts()
+        if self.may_be_dropped:
+            for name in {*self._facts.told, *self._facts.numbers, *self._facts.words} - set(settings):
+                self.blur(name)
+        else:
+            self._facts = _Facts()
         for name, value in settings.items():
             self.settle(name, value)
 
@@ -71,6 +78,12 @@ class State:
 
     def settle(self, name: str, value: Value) -> None:
         """Set one setting by a command that cannot be refused."""
+        if self.may_be_dropped:
+            self.tell(name, value)
+        else:
+            self._believe(name, value)
+
+    def _believe(self, name: str, value: Value) -> None:
         self._facts.told[name] = value
         self._facts.pending.discard(name)
         self._facts.doubtful.discard(name)
@@ -113,7 +126,7 @@ class State:
     def confirm(self, names: frozenset[str]) -> None:
         """Believe these settings, as far as they still wait."""
         for name in names & self._facts.pending:
-            self.settle(name, self._facts.told[name])
+            self._believe(name, self._facts.told[name])
 
     def doubt(self) -> None:
         """Believe none of those that wait: one of them was refused, and which is not known."""

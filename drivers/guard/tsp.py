@@ -122,6 +122,7 @@ class _Draft:
         self._rules = rules
         self._free = free
         self._state = state
+        self._is_first = True
         self.after: State | None = None
         self.effect = Effect.NONE
         self.asks = False
@@ -137,6 +138,10 @@ class _Draft:
             self._changed().doubt()
 
     def run(self, statement: Assignment | Call) -> None:
+        self._run(statement)
+        self._is_first = False
+
+    def _run(self, statement: Assignment | Call) -> None:
         if isinstance(statement, Call):
             self._call(statement)
             return
@@ -185,6 +190,7 @@ class _Draft:
         self.effect = Effect.CHANGES
         if self.after is None:
             self.after = self._state.copied()
+        self.after.may_be_dropped = not self._is_first
         return self.after
 
     def _unknown(self, path: str) -> LimitError:

@@ -57,7 +57,7 @@ def rules(entry: SourceMeterEntry, place: str) -> Rules:
     """Return the rules for one unit; both channels are held to the limits of the entry."""
     limits = source_limits(entry, VOLTAGE, COMPLIANCE, place)
     guards = {number: SourceGuard(limits, str(number)) for number in _CHANNELS}
-    starting = Rule(_starts(guards), Effect.CHECKS)
+    starting = Rule(_starts(guards), Effect.CHANGES)
     table = [
         ("OUTPut#[:STATe]", on_channel(guards, lambda guard: Rule(guard.output, Effect.CHANGES))),
         (
@@ -118,7 +118,10 @@ def _starts(guards: Mapping[int, SourceGuard]) -> Callable[[State, Call], None]:
         for number in _listed(listed) if listed is not None else (1,):
             if number not in guards:
                 raise LimitError(f"{call.header}: there is no channel {number}")
-            guards[number].check_ready(state)
+            guard = guards[number]
+            if not state.may_have_become(guard.name("output"), "ON"):
+                state.tell(guard.name("output"), "ON")
+            guard.check_ready(state)
 
     return apply
 

@@ -55,3 +55,18 @@ def test_a_copy_is_apart():
     copy.blur("a")
     assert state.span("a") == Span(1.0, 1.0)
     assert copy.span("a") is None
+
+
+def test_what_may_be_dropped_is_certain_after_a_confirmation_only():
+    state = State()
+    state.reset({"output": "ON", "count": 255.0, "load": 50.0})
+    state.may_be_dropped = True
+    state.settle("count", 0.0)
+    assert state.span("count") == Span(0.0, 255.0)
+    state.reset({"output": "OFF"})
+    assert not state.is_surely("output", "OFF")
+    assert state.may_have_become("output", "ON")
+    assert state.span("load") is None
+    state.confirm(state.pending)
+    assert state.is_surely("output", "OFF")
+    assert not state.copied().may_be_dropped
