@@ -184,6 +184,19 @@ def test_an_unread_answer_confirms_nothing(manager):
         pulser.write(":OUTP1 ON")
 
 
+def test_the_answer_to_an_older_question_confirms_nothing(manager, monkeypatch):
+    pulser = connect(manager, PULSER)
+    pulser.write("*RST")
+    pulser.write("SYST:ERR?")
+    pulser.write(":ARM:SOUR1 MAN")
+    pulser.write("SYST:ERR?")
+    answer = (b'+0,"No error"\n', constants.StatusCode.success)
+    monkeypatch.setattr(manager.visalib.inner, "read", lambda _session, _count: answer)  # type: ignore[attr-defined]
+    assert pulser.read().startswith("+0")
+    with pytest.raises(LimitError, match="manual triggers"):
+        pulser.write(":OUTP1 ON")
+
+
 class Broken:
     """Stands for the write function of a library whose connection is cut."""
 
