@@ -95,6 +95,9 @@ class AcknowledgingInstrument:
         """Return the status byte: that a reply is waiting."""
         return 16 if self._output else 0
 
+    def disconnect(self, interface: str) -> None:
+        """Take note that nobody is left on an interface: there is no lock here that would go with them."""
+
     def report(self, error: ScpiError) -> None:
         """Take note of what the interface found: this kind of instrument keeps no errors."""
 

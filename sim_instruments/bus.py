@@ -52,6 +52,10 @@ class BusDevice(Protocol):
         """Return the status byte as a serial poll does."""
         ...
 
+    def disconnect(self, interface: str) -> None:
+        """Take note that nobody is left on an interface that knows of its clients, as a LAN does: its lock is gone."""
+        ...
+
     def report(self, error: ScpiError) -> None:
         """Queue an error that the interface found: an interrupted reply, an overrun."""
         ...

@@ -11,6 +11,7 @@ from typing import Protocol, final
 import numpy as np
 
 from sim_instruments.bus import Chunk
+from sim_instruments.interface_lock import InterfaceLock
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_message import Message, Unit, read_message
 from sim_instruments.scpi_parameter import Integer
@@ -84,9 +85,9 @@ class Instrument:
         self.twin = twin
         self._traits = twin.traits
         self._status = Status(self._traits.error_queue_depth, self._traits.summary_bits)
-        self._interface = ""
-        self._owner = ""
-        self._tree = CommandTree((*self._common_commands(), *twin.commands(self._status), *self._lock_commands()))
+        self._lock = InterfaceLock()
+        lock_commands = self._lock.commands() if self._traits.can_be_locked else ()
+        self._tree = CommandTree((*self._common_commands(), *twin.commands(self._status), *lock_commands))
         self._stream = MessageStream()
         self._reply = b""
         self._sent = 0
@@ -100,12 +101,17 @@ class Instrument:
             has_end: Whether the bus marks the last byte as the end of a message: GPIB does, a raw socket does not.
             interface: Who speaks, for `SYSTem:LOCK`.
         """
-        self._interface = interface
+        self._lock.speaker = interface
         if not has_end:
             self._receive_stream(data)
             return
         question = self._questions.get(bytes(data)) if len(data) <= _LONGEST_QUESTION else None
-        if question is not None and not self._status.has_reply and not self._stream.holds_something:
+        if (
+            question is not None
+            and not self._status.has_reply
+            and not self._stream.holds_something
+            and self._lock.owner in (None, interface)
+        ):
             self._answer(question)
             return
         rest = self._stream.take_rest()
@@ -169,6 +175,10 @@ class Instrument:
     def report(self, error: ScpiError) -> None:
         """Queue an error that the interface found: an interrupted reply, an overrun."""
         self._status.report(error)
+
+    def disconnect(self, interface: str) -> None:
+        """Take note that nobody is left on an interface: its lock is gone."""
+        self._lock.disconnect(interface)
 
     def _remember(self, data: bytes, message: Message) -> None:
         """Keep a message that is one query without parameters: it needs no second reading."""
@@ -246,8 +256,8 @@ class Instrument:
 
     def _run_unit(self, unit: Unit, command: Command) -> Reply | None:
         """Execute one command or query and return its reply."""
-        if self._owner and self._owner != self._interface and not unit.header.endswith("?"):
-            raise ScpiError(-203, f"locked by {self._owner}")
+        if self._lock.refuses(unit.header):
+            raise ScpiError(-203, f"locked by {self._lock.owner}")
         reply = command.run(unit.parameters)
         return reply if reply is not None else self._traits.acknowledgement
 
@@ -255,26 +265,6 @@ class Instrument:
         """Report an error; return what the instrument answers at once, if it is of that kind."""
         self._status.report(error)
         return self._traits.refusal(error) if self._traits.refusal is not None else None
-
-    def _lock_commands(self) -> tuple[Command, ...]:
-        if not self._traits.can_be_locked:
-            return ()
-        return (
-            Command("SYSTem:LOCK:REQuest?", self._request_lock),
-            Command("SYSTem:LOCK:RELease", self._release_lock),
-            Command("SYSTem:LOCK:OWNer?", lambda: self._owner or "NONE"),
-            Command("SYSTem:LOCK:NAME?", lambda: self._interface or "LAN"),
-        )
-
-    def _request_lock(self) -> str:
-        """Give the lock to the interface that asks; 0 if another one has it."""
-        if self._owner in ("", self._interface):
-            self._owner = self._interface
-            return "1"
-        return "0"
-
-    def _release_lock(self) -> None:
-        self._owner = ""
 
     def _common_commands(self) -> tuple[Command, ...]:
         status = self._status

@@ -104,6 +104,10 @@ class DomainWallVisaLibrary(SimVisaLibrary):
         port = self._port_of.pop(int(session), None)
         if port is not None:
             port.lock.release_all(session)
+            is_lan = self.sessions[session].session_type[0] == constants.InterfaceType.tcpip
+            if is_lan and port not in self._port_of.values():
+                with self._turn:
+                    port.instrument.disconnect("")
         return super().close(session)
 
     def list_resources(self, session: VISARMSession, query: str = "?*::INSTR") -> tuple[str, ...]:

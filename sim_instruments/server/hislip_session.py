@@ -92,6 +92,10 @@ class Session:
 
     def serve_sync(self) -> None:
         """Serve the synchronous channel until the client goes."""
+        with self._port.client(self._interface):
+            self._serve_sync()
+
+    def _serve_sync(self) -> None:
         while True:
             header = read_header(self._sync)
             if self._async is None:

@@ -1,7 +1,10 @@
 """An instrument as the interfaces of a server share it."""
 
 import sys
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import RLock
 
 from sim_instruments.bus import BusDevice
@@ -16,6 +19,21 @@ class Port:
     """The instrument."""
     turn: RLock  # type: ignore[valid-type]
     """Held while anything on the bench happens."""
+    _clients: Counter[str] = field(default_factory=Counter, init=False, compare=False)
+
+    @contextmanager
+    def client(self, interface: str) -> Iterator[None]:
+        """Count a client of an interface while it is there; the instrument is told when the last one is gone."""
+        with self.turn:
+            self._clients[interface] += 1
+        try:
+            yield
+        finally:
+            with self.turn:
+                self._clients[interface] -= 1
+                if not self._clients[interface]:
+                    del self._clients[interface]
+                    self.device.disconnect(interface)
 
     def exchange(self, message: bytes | bytearray, *, has_end: bool, interface: str) -> bytes:
         """Execute one whole message and return the reply to it, empty if there is none; may move walls.

@@ -14,10 +14,11 @@ def serve_socket(connection: socket.socket, port: Port) -> None:
     """Serve one client until it goes, or sends a message without end. Others take their turns between its messages."""
     stream = MessageStream()
     interface = f"LAN{connection.getpeername()[0]}"
-    try:
-        while data := connection.recv(_CHUNK):
-            for message in stream.feed(data):
-                if reply := port.exchange(message, has_end=False, interface=interface):
-                    connection.sendall(reply)
-    except OverrunError as error:
-        port.report(ScpiError(-363, str(error)))
+    with port.client(interface):
+        try:
+            while data := connection.recv(_CHUNK):
+                for message in stream.feed(data):
+                    if reply := port.exchange(message, has_end=False, interface=interface):
+                        connection.sendall(reply)
+        except OverrunError as error:
+            port.report(ScpiError(-363, str(error)))

@@ -210,6 +210,9 @@ class TspInstrument:
     def trigger(self) -> None:
         """Take a bus trigger. Nothing here waits for one."""
 
+    def disconnect(self, interface: str) -> None:
+        """Take note that nobody is left on an interface: there is no lock here that would go with them."""
+
     def report(self, error: ScpiError) -> None:
         """Queue an error that the interface found: an interrupted reply, an overrun."""
         self._status.report(error)

@@ -44,6 +44,9 @@ class Spy:
     def poll(self) -> int:
         return 0
 
+    def disconnect(self, interface: str) -> None:
+        self.done.append(f"{interface} left")
+
     def report(self, error: ScpiError) -> None:
         self.done.append(str(error.code))
 

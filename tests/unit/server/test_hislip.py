@@ -430,3 +430,17 @@ def test_sessions_end_with_their_clients(serve, spy, connect):
     server.close()
     assert server.connection_count == 0
     assert not [thread for thread in threading.enumerate() if thread.name == "client"]
+
+
+def test_the_instrument_hears_when_the_last_client_of_an_address_has_gone(serve: Any, spy: Any, connect: Any):
+    server = serve({"TCPIP0::spy::INSTR": spy})
+    clients = [Client(lambda: connect(server.addresses[0].hislip)) for _ in range(2)]
+    for client in clients:
+        assert client.query(b"a?") == b"a?"
+    clients[0].close()
+    while server.connection_count > 2:
+        assert clients[1].query(b"b?") == b"b?"
+    assert spy.done == []
+    clients[1].close()
+    server.close()
+    assert spy.done == ["LAN127.0.0.1 left"]

@@ -121,3 +121,17 @@ def test_trouble_in_a_twin_ends_one_connection(serve, spy, connect, caplog):
     assert is_closed(first)
     assert "ZeroDivisionError" in caplog.text
     assert ask(second, b"a?\n") == b"a?\n"
+
+
+def test_the_instrument_hears_when_the_last_client_of_an_address_has_gone(serve, spy, connect):
+    server = serve({"GPIB0::1::INSTR": spy})
+    clients = [connect(server.addresses[0].socket) for _ in range(2)]
+    for client in clients:
+        assert ask(client, b"*IDN?\n") == b"*IDN?\n"
+    clients[0].close()
+    while server.connection_count == 2:
+        assert ask(clients[1], b"*IDN?\n") == b"*IDN?\n"
+    assert spy.done == []
+    clients[1].close()
+    server.close()
+    assert spy.done == ["LAN127.0.0.1 left"]
