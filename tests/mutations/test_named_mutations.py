@@ -1,7 +1,10 @@
 """The table of named mutations is not stale; `make mutations` tries them."""
 
+from dataclasses import replace
+
 import pytest
 from named_mutations import ROWS, read, staleness
+from run import Run, judge
 
 MUTATIONS = read()
 
@@ -35,3 +38,21 @@ def test_a_stale_entry_is_seen(tmp_path):
     assert of("b", "test_code.py::TestIt::test_other") is not None
     assert of("b", "test_code.py::test_it") is not None
     assert of("b", "test_other.py::test_it") is not None
+
+
+@pytest.mark.parametrize(
+    ("failed", "hung", "trouble", "outcome"),
+    [
+        ({"t.py::a[1]": False, "t.py::a[2]": True, "t.py::b": True}, False, "", "killed"),
+        ({"t.py::a": True, "t.py::b": True}, True, "", "killed"),
+        ({}, True, "", "killed"),
+        ({"t.py::a": True, "t.py::b": False}, False, "", "survived"),
+        ({"t.py::ab": True, "t.py::a": False, "t.py::b": True}, False, "", "survived"),
+        ({"t.py::b": True}, False, "", "survived"),
+        ({}, False, "", "broken"),
+        ({}, False, "pytest ended with 4", "broken"),
+    ],
+)
+def test_a_mutation_is_killed_if_every_test_named_for_it_fails(failed, hung, trouble, outcome):
+    entry = replace(MUTATIONS[0], tests=("t.py::a", "t.py::b"))
+    assert judge(entry, Run(failed=failed, hung=hung, trouble=trouble))[0] == outcome
