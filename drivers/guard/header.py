@@ -15,7 +15,7 @@ from drivers.errors import LimitError
 R = TypeVar("R")
 
 _NODE: Final = re.compile(r"(\[)?:?(\*\*|\*?[A-Za-z]+[0-9]*)(#)?(\])?")
-_KEYWORD: Final = re.compile(r"(\*?[A-Z_]+(?:[0-9]+[A-Z_]+)*)([0-9]*)")
+_KEYWORD: Final = re.compile(r"(\*?[A-Z_]+(?:[0-9]+[A-Z_]+)*)(0|[1-9][0-9]*)?")
 
 # fmt: off
 SUSPICIOUS: Final = (

@@ -213,7 +213,7 @@ class GuardVisaLibrary(VisaLibraryBase):
             if verdict.after is not None:
                 port.screen.sent(verdict)
             if verdict.asks:
-                line.unread += 1
+                line.unread += verdict.asks
                 line.expects = None
                 # An answer that nobody has read yet would be taken for the answer to this question.
                 if verdict.reply is not None and line.unread == 1:
@@ -226,7 +226,10 @@ class GuardVisaLibrary(VisaLibraryBase):
         """Read from an instrument."""
         data, status = self.inner.read(session, count)
         line = self._lines.get(session) or self._line(session)
-        line.unread = 0
+        if line.is_stream or line.port.screen.keeps_replies:
+            line.unread = max(0, line.unread - _replies_in(data, status))
+        else:
+            line.unread = 0
         if line.expects is not None:
             line.heard += data
             # A stream gives a reply in pieces, as they come.
@@ -273,6 +276,13 @@ class GuardVisaLibrary(VisaLibraryBase):
         if line is None:
             raise LimitError(f"session {session} was not opened through the guard")
         return line
+
+
+def _replies_in(data: bytes, status: StatusCode) -> int:
+    """Return how many replies end in what was read; a block, which may hold line feeds, is one."""
+    if b"#" not in data and b"\n" in data:
+        return data.count(b"\n")
+    return int(status != StatusCode.success_max_count_read or data.endswith(b"\n"))
 
 
 def _bench_of(path: LibraryPath) -> BenchConfig:

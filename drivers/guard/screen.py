@@ -21,8 +21,8 @@ _ERROR_QUERY: Final = re.compile(r":?SYST(?:EM)?:ERR(?:OR)?(?::NEXT|:ALL)?\?")
 class Verdict:
     """What is to be done with a message that may be sent."""
 
-    asks: bool
-    """Whether a reply will come."""
+    asks: int
+    """How many replies will come."""
     reply: Reply | None
     """What the reply will confirm."""
     after: State | None
@@ -31,6 +31,11 @@ class Verdict:
 
 class Screen(Protocol):
     """Judges the messages to one instrument."""
+
+    @property
+    def keeps_replies(self) -> bool:
+        """Whether replies wait one behind the other; others forget a reply when they are asked again."""
+        ...
 
     def judge(self, data: bytes) -> Verdict:
         """Return what is to be done with a whole message.
@@ -76,6 +81,11 @@ class ScpiScreen:
         self._state = State()
         self._lasting: dict[bytes, Verdict] = {}
         self._current: dict[bytes, Verdict] = {}
+
+    @property
+    def keeps_replies(self) -> bool:
+        """Whether replies wait one behind the other: those that answer every command do."""
+        return self._rules.acknowledgement is not None
 
     def judge(self, data: bytes) -> Verdict:
         """Return what is to be done with a whole message; raise `LimitError` if it may not be sent."""
@@ -134,17 +144,16 @@ class ScpiScreen:
     def _judged(self, data: bytes) -> tuple[Verdict, Effect]:
         try:
             messages = lines(data)
+            if self.keeps_replies and sum(map(len, messages)) > 1:
+                raise LimitError("each command is answered by a line: write them one by one")
             draft = _Draft(self._rules, self._state)
             for units in messages:
                 draft.run(units)
         except LimitError as error:
             raise LimitError(f"{self._name}: {error}; {printable(data)!r} was not sent") from error
         return Verdict(
-            draft.asks or self._is_acknowledged(messages), self._confirmation(messages), draft.after
+            1 if self.keeps_replies and messages else draft.asks, self._confirmation(messages), draft.after
         ), draft.effect
-
-    def _is_acknowledged(self, messages: tuple[tuple[Unit, ...], ...]) -> bool:
-        return self._rules.acknowledgement is not None and bool(messages)
 
     def _confirmation(self, messages: tuple[tuple[Unit, ...], ...]) -> Reply | None:
         if len(messages) != 1 or len(messages[0]) != 1:
@@ -166,9 +175,10 @@ class _Draft:
         self._is_first = True
         self.after: State | None = None
         self.effect = Effect.NONE
-        self.asks = False
+        self.asks = 0
 
     def run(self, units: tuple[Unit, ...]) -> None:
+        self.asks += any(unit.is_query for unit in units)
         self._path = ()
         for unit in units:
             self._unit(unit)
@@ -176,7 +186,6 @@ class _Draft:
 
     def _unit(self, unit: Unit) -> None:
         if unit.is_query:
-            self.asks = True
             found = self._rules.queries.find(unit.header[:-1], self._path)
             if found is None:
                 # A question changes nothing; only where it leaves the path matters.

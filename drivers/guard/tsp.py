@@ -72,6 +72,11 @@ class TspScreen:
             self._lasting[data] = verdict
         return verdict
 
+    @property
+    def keeps_replies(self) -> bool:
+        """Whether replies wait one behind the other: each print adds a line."""
+        return True
+
     def sent(self, verdict: Verdict) -> None:
         """Take note that a message was sent."""
         if verdict.after is not None:
@@ -125,10 +130,10 @@ class _Draft:
         self._is_first = True
         self.after: State | None = None
         self.effect = Effect.NONE
-        self.asks = False
+        self.asks = 0
 
     def common(self, command: str) -> None:
-        self.asks = command.endswith("?")
+        self.asks += command.endswith("?")
         if command == "RST":
             self._changed().reset(self._rules.reset)
         elif command == "TRG":
@@ -161,7 +166,7 @@ class _Draft:
         for argument in call.arguments:
             self._look_into(argument)
         if path in _ANSWERING:
-            self.asks = True
+            self.asks += 1
         elif path == "reset":
             self._changed().reset(self._rules.reset)
         elif path == "errorqueue.clear":

@@ -184,6 +184,46 @@ def test_an_unread_answer_confirms_nothing(manager):
         pulser.write(":OUTP1 ON")
 
 
+@pytest.fixture
+def timer(tmp_path):
+    """Return a guarded 577, which answers every line, on a serial line."""
+    shipped = (Path(sim_instruments.__file__).parent / "benches" / "default.toml").read_text("utf-8")
+    sample = shipped.replace("devices = 11_534_336", "devices = 64").partition("[[instrument]]")[0]
+    (tmp_path / "sim.toml").write_text(
+        f'{sample}\n[[instrument]]\nmodel = "bnc-577"\naddress = "ASRL3::INSTR"\nserial = "1"\n'
+        "[wiring]\nslot = 1\npulse_row = 1\nmeasure_row = 2\ndevices = [5, 6]\n",
+        "utf-8",
+    )
+    (tmp_path / "lab.toml").write_text(
+        '[bench]\nname = "x"\nlibrary = "sim.toml@domainwall"\n[[instrument]]\nname = "timer"\nmodel = "bnc-577"\n'
+        'address = "ASRL3::INSTR"\nload_ohm = 2000.0\nlimits.amplitude_v = [2.0, 2.5]\nlimits.width_s = [2e-8, 2e-6]\n'
+        "limits.burst_energy_j = 2e-8\n",
+        "utf-8",
+    )
+    manager = pyvisa.ResourceManager(f"{tmp_path / 'lab.toml'}@guard")
+    yield manager.open_resource("ASRL3::INSTR", read_termination="\r\n", write_termination="\r\n")
+    manager.close()
+
+
+SINGLE = (":PULSE0:STATE OFF", ":PULSE0:MODE SING", ":PULSE0:TRIG:MODE TRIG", ":PULSE1:STATE OFF")
+
+
+def test_answers_that_were_read_confirm(timer):
+    for message in SINGLE:
+        assert timer.query(message) == "ok"
+    assert timer.query(":PULSE0:STATE ON") == "ok"
+
+
+def test_answers_that_wait_in_line_are_not_taken_for_later_ones(timer):
+    timer.write("*IDN?")
+    timer.write(":PULSE0:STATE OFF")
+    for message in SINGLE:
+        # Each reads what came one line before: the last of them is not confirmed.
+        timer.query(message)
+    with pytest.raises(LimitError, match="first"):
+        timer.write(":PULSE0:STATE ON")
+
+
 def test_the_answer_to_an_older_question_confirms_nothing(manager, monkeypatch):
     pulser = connect(manager, PULSER)
     pulser.write("*RST")

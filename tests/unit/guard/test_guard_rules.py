@@ -446,6 +446,11 @@ class TestBnc:
             ":PULSE:WIDT 1e-7",
             ":INST:STATE ON",
             ":PULSE0:BCO 0",
+            # Not the system, whatever the number is worth: the box knows no such output.
+            ":PULSE00:STATE OFF",
+            # The box takes one command a line, and answers each line.
+            ":PULSE0:BCO 1;:PULSE0:STATE OFF",
+            ":PULSE0:BCO 1\n:PULSE0:STATE OFF",
         ],
     )
     def test_what_is_endless_or_beyond_the_limits_is_refused(self, it, message):
