@@ -232,10 +232,21 @@ def _open(entry: InstrumentEntry, library: VisaLibrary, origin: str) -> Driver:
     build = model.prepare(entry, f"{origin}: instrument {entry.name!r} limits")
     link = Link(library, entry.address, dialect=model.dialect)
     try:
-        session = Session(entry.name, link, kind=model.kind, safe=model.safe(entry), expect_serial=entry.expect_serial)
-        return build(session)
+        session = Session(
+            entry.name,
+            link,
+            kind=model.kind,
+            safe=model.safe(entry),
+            expect_serial=entry.expect_serial,
+            lock=model.lock,
+        )
     except BaseException:
         link.close()
+        raise
+    try:
+        return build(session)
+    except BaseException:
+        session.close()
         raise
 
 

@@ -30,7 +30,7 @@ class LinkLost(LinkError):
 
 
 class InstrumentBusy(LinkError):
-    """Another program holds the instrument: end it first. Nothing was sent."""
+    """Another program holds the instrument: end it first. Nothing was changed."""
 
 
 class InstrumentError(HilError):

@@ -19,6 +19,7 @@ from drivers.errors import (
     SafeStateError,
     SettingsChanged,
 )
+from drivers.interface_lock import InterfaceHold, InterfaceLock
 from drivers.link import Link, LinkState
 from drivers.protocols import Identity
 
@@ -101,7 +102,7 @@ class Setting:
 
 @final
 class Session:
-    """An instrument that is who it should be. Opening reads; it resets nothing and touches no output.
+    """An instrument that is who it should be. Opening reads and locks; it resets nothing and touches no output.
 
     Args:
         name: the instrument's name in the bench file.
@@ -109,13 +110,23 @@ class Session:
         kind: which instruments will do.
         safe: how to make it safe.
         expect_serial: the only serial number that will do; None takes any.
+        lock: the instrument's own lock, which the session then takes; None leaves it alone.
 
     Raises:
         IdentityError: if another instrument answers.
-        InstrumentBusy: if another program holds it.
+        InstrumentBusy: if another program holds it, or one on another interface of the instrument.
     """
 
-    def __init__(self, name: str, link: Link, *, kind: Kind, safe: SafeState, expect_serial: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        link: Link,
+        *,
+        kind: Kind,
+        safe: SafeState,
+        expect_serial: str | None = None,
+        lock: InterfaceLock | None = None,
+    ) -> None:
         self.name = name
         self.link = link
         self.output = OutputState.UNKNOWN
@@ -123,13 +134,17 @@ class Session:
         self._remembered: tuple[Setting, ...] = ()
         self.identity = _identify(name, link, kind, expect_serial)
         link.claim(self.identity)
+        self._hold = None if lock is None else InterfaceHold(lock, link, self._title)
+        self._keep_hold()
 
     def command(self, text: str) -> None:
         """Send a command."""
+        self._keep_hold()
         self.link.write(text)
 
     def ask(self, text: str, parse: Callable[[str], T], *, timeout_s: float | None = None) -> T:
         """Send a question and return its reply as `parse` reads it; a reply it cannot read leaves the link DESYNCED."""
+        self._keep_hold()
         reply = self.link.query(text, timeout_s=timeout_s)
         try:
             return parse(reply)
@@ -248,6 +263,7 @@ class Session:
             self.output = OutputState.OFF
 
     def _write_then_read(self) -> str:
+        # Past the lock: the interface that held it may switch off at once, and no other could take it anyway.
         if self.link.state is LinkState.SYNCED:
             with suppress(LinkError):
                 # A fresh connection is left to try, and its failure is the one that counts.
@@ -261,8 +277,16 @@ class Session:
         return f"{self.name} ({self.link.address})"
 
     def close(self) -> None:
-        """Close the link; touches no output."""
-        self.link.close()
+        """Give the instrument's lock up, as far as the link allows, and close the link; touches no output."""
+        try:
+            if self._hold is not None:
+                self._hold.release()
+        finally:
+            self.link.close()
+
+    def _keep_hold(self) -> None:
+        if self._hold is not None:
+            self._hold.keep()
 
 
 def _identify(name: str, link: Link, kind: Kind, expect_serial: str | None) -> Identity:

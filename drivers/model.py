@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 from drivers.dialect import Dialect
 from drivers.entries import InstrumentEntry
 from drivers.instrument import Kind, SafeState, Session
+from drivers.interface_lock import InterfaceLock
 from drivers.limits import Limit
 from drivers.protocols import Instrument
 
@@ -52,6 +53,8 @@ class Model(Generic[EntryT]):
     """Check the entry's limits, naming the place given, and return what builds the driver. Opens nothing."""
     interlock: Interlock | None = None
     """How it tells whether its interlock is closed; None where it has none or does not tell."""
+    lock: InterfaceLock | None = None
+    """The lock in the instrument that keeps its other interfaces out; None where it has none."""
 
 
 def narrowed(limit: Limit, pair: tuple[float, float] | None, place: str) -> Limit:

@@ -11,6 +11,7 @@ from drivers.dialect import SCPI
 from drivers.entries import SourceMeterEntry
 from drivers.errors import ConfigError, InstrumentError
 from drivers.instrument import Kind, Output, OutputState, SafeState, Session, Setting
+from drivers.interface_lock import SYSTEM_LOCK
 from drivers.limits import Limit
 from drivers.model import Interlock, Model, narrowed
 from drivers.protocols import Identity, Quality, Reading, Readings
@@ -320,6 +321,7 @@ def _model(key: str, name: str, channels: str) -> Model[SourceMeterEntry]:
         dialect=SCPI,
         safe=lambda entry: safe_state(entry.channel),
         prepare=_prepare,
+        lock=SYSTEM_LOCK,
         interlock=Interlock(query=":SYST:INT:TRIP?", is_closed=lambda tripped: not scpi.parse_boolean(tripped)),
     )
 

@@ -25,6 +25,7 @@ from drivers.dialect import SCPI
 from drivers.entries import PulseSourceEntry
 from drivers.errors import ConfigError, InstrumentError
 from drivers.instrument import Session
+from drivers.interface_lock import SYSTEM_LOCK
 from drivers.limits import Limit
 from drivers.model import Model
 from drivers.protocols import Cost, Identity, Pulse, PulseTrain
@@ -208,6 +209,7 @@ def _model(family: Family) -> Model[PulseSourceEntry]:
         dialect=SCPI,
         safe=lambda entry: safe_state(entry.channel),
         prepare=prepare,
+        lock=SYSTEM_LOCK,
     )
 
 
