@@ -8,6 +8,7 @@ A test that hangs counts as one that fails, and the table says so.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -204,8 +205,9 @@ def try_all(mutations: Sequence[Mutation], console: Console) -> list[Verdict]:
             for future in as_completed(futures):
                 verdict = future.result()
                 bar.update(task, advance=1)
-                if verdict.outcome != "killed":
-                    console.print(f"{verdict.outcome}: {escape(verdict.name)}: {escape(verdict.remark)}")
+                if verdict.outcome != "killed" or not console.is_terminal:
+                    remark = escape(verdict.remark[:_SHOWN])
+                    console.print(f"{verdict.outcome} in {verdict.seconds:.0f} s: {verdict.name} {remark}")
         return [future.result() for future in futures]
 
 
@@ -269,9 +271,10 @@ def _belongs(ran: str, node: str) -> bool:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the run and every process of its group."""
-    if process.poll() is None:
+    with contextlib.suppress(ProcessLookupError):
+        # Programs that a test started and lost are of the group too, and outlive it.
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
 
 
 def _log(tree: Path) -> Path:
