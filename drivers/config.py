@@ -5,6 +5,7 @@ TOML with a closed set of models; unknown keys are refused with their place. See
 
 import difflib
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -140,7 +141,13 @@ def _parse(text: str, origin: str, folder: Path) -> BenchConfig:
     try:
         file = BenchFile.model_validate(data)
     except ValidationError as error:
-        findings = (_finding(found["type"], found["loc"], found["msg"]) for found in error.errors(include_url=False))
+        if "sample" in data and "bench" not in data:
+            raise ConfigError(
+                f"{origin} describes a simulated bench, not a bench: give the file that has "
+                f'`library = "{Path(origin).name}@domainwall"` in its [bench] table'
+            ) from error
+        found = error.errors(include_url=False)
+        findings = (_finding(item["type"], item["loc"], item["msg"], item.get("ctx", {})) for item in found)
         raise ConfigError("\n".join(f"{origin}: {finding}" for finding in findings)) from error
     return BenchConfig(
         name=file.bench.name,
@@ -165,7 +172,7 @@ def _refuse_twins(what: str, values: list[str]) -> None:
         raise ValueError(f"two instruments share the {what} {twice[0]!r}: give each its own")
 
 
-def _finding(kind: str, place: tuple[int | str, ...], message: str) -> str:
+def _finding(kind: str, place: tuple[int | str, ...], message: str, context: Mapping[str, object]) -> str:
     """Return one of pydantic's findings in our words: place, what is wrong, what is allowed."""
     keys = list(_table(place[:-1]).model_fields)
     match kind:
@@ -174,8 +181,11 @@ def _finding(kind: str, place: tuple[int | str, ...], message: str) -> str:
         case "missing" if place[-1] in keys:
             about = _table(place[:-1]).model_fields[str(place[-1])].description
             return f"{_where(place[:-1])}: the key {place[-1]!r} is missing" + (f": {about}" if about else "")
-        case "union_tag_invalid" | "union_tag_not_found":
-            return f"{_where(place)}: model must be one of {', '.join(MODELS)}"
+        case "union_tag_invalid":
+            tag = str(context.get("tag"))
+            return f"{_where(place)}: there is no model {tag!r}{_suggestion(tag, list(MODELS))}"
+        case "union_tag_not_found":
+            return f"{_where(place)}: the key 'model' is missing; allowed are {', '.join(MODELS)}"
         case _:
             return f"{_where(place)}: {message.removeprefix('Value error, ')}"
 

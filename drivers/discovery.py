@@ -11,7 +11,7 @@ from drivers.config import BenchConfig, load_bench
 from drivers.deadline import Deadline, SystemClock
 from drivers.dialect import SCPI, Dialect
 from drivers.entries import ArrayEntry, InstrumentEntry, PulseSourceEntry
-from drivers.errors import HilError, LinkDesync, LinkError
+from drivers.errors import ConfigError, HilError, LinkDesync, LinkError
 from drivers.limits import Limit
 from drivers.link import Link, VisaLibrary
 from drivers.models import MODELS
@@ -68,7 +68,7 @@ def discover(
     """
     visa = VisaLibrary.open(library)
     names = {} if bench is None else {entry.address: entry for entry in bench.instruments}
-    listed = [name for name in visa.resources() if serial_ports or not _is_serial(name)]
+    listed = [name for name in visa.resources() if _may_be_asked(name, serial_ports=serial_ports)]
     resources = sorted({*listed, *names}, key=_by_interface)
     found: dict[str, Found] = {}
     if not resources:
@@ -102,6 +102,18 @@ class Located:
     """Its table in the bench file; None if the file does not have it."""
     origin: str
     """The bench file, for messages."""
+
+    def check_is_array(self) -> None:
+        """Check that the bench file does not say that another kind of instrument is there.
+
+        Raises:
+            ConfigError: if it does.
+        """
+        if self.entry is not None and not isinstance(self.entry, ArrayEntry):
+            raise ConfigError(
+                f"{self.entry.name} is a {self.entry.model} in {self.origin}, not an array controller: name one, or "
+                "its address"
+            )
 
     def check_pulse(self, amplitude_v: float, width_s: float) -> None:
         """Check a pulse against the limits of the bench file.
@@ -190,7 +202,12 @@ def _serial_dialects() -> Iterable[Dialect]:
 
 
 def _reason(error: LinkError) -> str:
-    return str(error).partition("\n")[0].removesuffix(": resynchronise the link")
+    return " ".join(str(error).split()).removesuffix(": resynchronise the link")
+
+
+def _may_be_asked(resource: str, *, serial_ports: bool) -> bool:
+    """Return whether a resource may be an instrument that bears a question; an interface or adapter is none."""
+    return not resource.upper().endswith("::INTFC") and (serial_ports or not _is_serial(resource))
 
 
 def _is_serial(resource: str) -> bool:

@@ -156,8 +156,15 @@ def _remedy(failure: BaseException) -> str:
             return "correct the address, the model or expect_serial in the bench file"
         case InstrumentError():
             return "look the errors up in the manual, switch it off and on, and have it serviced if they come back"
+        case LinkError() if _is_missing_software(failure):
+            return "install what is missing, or take another library in the bench file's [bench] table"
         case _:
             return CHECK_CABLE
+
+
+def _is_missing_software(failure: BaseException) -> bool:
+    """Return whether pyvisa-py lacks a package for this kind of interface."""
+    return "Please install" in str(failure)
 
 
 def _interlock(instrument: object, asked: Interlock, problems: list[Problem]) -> str | None:
@@ -188,4 +195,6 @@ def _self_test(run: Callable[[], str], output: str, problems: list[Problem]) -> 
 
 
 def _told(error: BaseException) -> str:
-    return "; ".join((str(error), *getattr(error, "__notes__", ())))
+    lines = (str(error).removesuffix(": resynchronise the link"), *getattr(error, "__notes__", ()))
+    # In one line each: what a VISA library says may have several.
+    return "; ".join(" ".join(line.split()) for line in lines)

@@ -109,7 +109,10 @@ class Shell:
             line = Line(sent=text, error="abandoned: it may have been obeyed all the same" + self._recovered())
         except HilError as error:
             line = Line(sent=text, error=_in_words(error) + self._recovered())
-        self._transcript.note("<-" if line.ok else "!!", line.reply or line.error or "")
+        if line.error is not None:
+            self._transcript.note("!!", line.error)
+        elif line.reply is not None:
+            self._transcript.note("<-", line.reply)
         return line
 
     def leave(self, *, leave_on: bool) -> str:

@@ -71,5 +71,10 @@ def read_bench_file(path: Path) -> BenchConfig:
     try:
         return BenchConfig.model_validate(tables)
     except ValidationError as error:
+        if "bench" in tables and "sample" not in tables:
+            raise BenchFileError(
+                f"{path}: this describes a laboratory, not a simulated bench, which has a [sample]: give the file that "
+                "its `library` names"
+            ) from error
         places = (f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
         raise BenchFileError(f"{path}: " + "; ".join(places)) from error

@@ -50,15 +50,23 @@ class Dwa:
         amplitude: pulse amplitudes allowed.
         width: pulse widths allowed.
         fire_timeout_s: time given to a pattern, seconds.
+        guarded: limits that the guard holds on the blocks of counts, to be told with the others.
     """
 
     def __init__(
-        self, session: Session, *, amplitude: Limit, width: Limit, fire_timeout_s: float = FIRE_TIMEOUT_S
+        self,
+        session: Session,
+        *,
+        amplitude: Limit,
+        width: Limit,
+        fire_timeout_s: float = FIRE_TIMEOUT_S,
+        guarded: tuple[Limit, ...] = (),
     ) -> None:
         self.session = session
         self._fire_timeout_s = fire_timeout_s
         self._amplitude = amplitude
         self._width = width
+        self._guarded = guarded
         self._generation = session.link.generation
         self._confirmed: dict[str, float] = {}
         self._selection: DeviceIndices | None = None
@@ -174,7 +182,7 @@ class Dwa:
     @property
     def limits(self) -> tuple[Limit, ...]:
         """Return the limits in force, with their origins."""
-        return (self._amplitude, self._width)
+        return (self._amplitude, self._width, *self._guarded)
 
     def self_test(self) -> str:
         """Run the self test and return what it said; raise `InstrumentError` if it failed. Switches nothing on."""
@@ -308,7 +316,14 @@ def _words(delivery: Delivery) -> str:
 def _prepare(entry: ArrayEntry, place: str) -> Callable[[Session], Dwa]:
     amplitude = narrowed(AMPLITUDE, entry.limits.amplitude_v, place)
     width = narrowed(WIDTH, entry.limits.width_s, place)
-    return lambda session: Dwa(session, amplitude=amplitude, width=width)
+    energy = Limit(
+        quantity="energy of a pattern in one device",
+        low=0.0,
+        high=entry.limits.burst_energy_j,
+        unit="J",
+        origin=f"{place} burst_energy_j",
+    )
+    return lambda session: Dwa(session, amplitude=amplitude, width=width, guarded=(energy,))
 
 
 MODEL = Model(

@@ -67,6 +67,7 @@ def command(
 
     with reported_errors(as_json=as_json):
         place = locate(resource, bench, library)
+        place.check_is_array()
         first, count = _parse_devices(devices)
         place.check_pulse(amplitude_v, width_s)
         plan = WallsPlan(first=first, count=count, amplitude_v=amplitude_v, width_s=width_s)

@@ -1,5 +1,6 @@
 """`hil discover`."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,17 @@ def command(bench: Path | None, library: str | None, serial_ports: bool, as_json
         # A library of one's own and no bench: the bench that ships has nothing to do with it.
         config = None if library is not None and bench is None else load_bench(bench)
         searched = library if library is not None else config.library if config else ""
-        with waiting_bar("asking") as progress:
+        # What a library says about itself, such as that a package of its own is missing, is told in a line at the end.
+        with waiting_bar("asking") as progress, warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
             found = discover(searched, serial_ports=serial_ports, bench=config, progress=progress)
     if as_json:
         print_json({"ok": True, "library": searched, "resources": [_as_json(item) for item in found]})
     else:
         _show(found, searched, serial_ports=serial_ports)
+    for remark in dict.fromkeys(str(item.message) for item in remarks):
+        stderr.print(f"the library remarks: {remark}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(found: "Sequence[Found]", library: str, *, serial_ports: bool) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hil.cli.outcome import EXIT_FAILED, examples, json_option, print_json, reported_errors
+from hil.cli.tables import with_prefix
 from hil.cli.waiting import waiting_bar
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def _findings(item: "Inspection") -> list[tuple[str, str]]:
 
 
 def _limit(limit: "Limit") -> str:
-    unit = f" {limit.unit}" if limit.unit else ""
-    return f"{limit.quantity} {limit.low:.6g} to {limit.high:.6g}{unit}, by {limit.origin}"
+    low, high = (with_prefix(value, limit.unit) for value in (limit.low, limit.high))
+    return f"{limit.quantity} {low} to {high}, by {limit.origin}"
 
 
 def _mark(is_ok: bool) -> Text:

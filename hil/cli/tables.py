@@ -8,6 +8,7 @@ from rich.text import Text
 
 _WIDE = 240
 _READABLE = 12
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], *, breaks: Sequence[str] = ()) -> None:
@@ -35,6 +36,16 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str | Text]], *, br
     for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def with_prefix(value: float, unit: str) -> str:
+    """Return a value as it is said at a bench, such as 20 ns; one without a unit is a count and is written out."""
+    if not unit:
+        return f"{value:.12g}"
+    for factor, prefix in _PREFIXES:
+        if abs(value) >= factor:
+            return f"{value / factor:.6g} {prefix}{unit}"
+    return f"{value:.6g} {unit}"
 
 
 def _show_blocks(console: Console, heads: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:

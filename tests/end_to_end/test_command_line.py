@@ -125,6 +125,7 @@ def test_calibrate_writes_parameters_and_their_raw_data(tmp_path: Path):
         (("train", "--calibrate", "--data", "missing.npz", "--test-data", "missing.npz"), "missing.npz"),
         (("monitor", "nowhere"), "nowhere"),
         (("calibrate", "--devices", "1"), "devices"),
+        (("conformance", "pulser", "--yes"), "not an array controller"),
     ],
 )
 def test_mistakes_get_a_message_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str):

@@ -211,11 +211,12 @@ def test_the_transcript_holds_every_line_with_its_time(opened: Callable[[str], C
     with TranscriptFile(path) as file:
         array = Shell(opened("array"), file)
         array.run("*IDN?")
+        array.run("*CLS")
         array.run("PULS:PUSH:AMPL 4.9")
         array.leave(leave_on=False)
     lines = path.read_text().splitlines()
     marks = [line.split(" ", 2)[1] for line in lines]
-    assert marks == ["->", "<-", "->", "!!", "--"]
+    assert marks == ["->", "<-", "->", "->", "!!", "--"]
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 ", line) for line in lines)
     assert "DWA-1" in lines[1]
 

@@ -39,6 +39,12 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, old: str, new: str, w
     assert words in refusal(tmp_path, DEFAULT.replace(old, new))
 
 
+def test_the_file_of_a_laboratory_is_told_apart(tmp_path: Path):
+    words = refusal(tmp_path, '[bench]\nname = "lab"\nlibrary = "sim.toml@domainwall"\n')
+    assert "not a simulated bench" in words
+    assert "`library`" in words
+
+
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(BenchFileError, match=r"nowhere\.toml: cannot be read"):
         open_bench(tmp_path / "nowhere.toml")

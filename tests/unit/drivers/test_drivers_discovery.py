@@ -56,6 +56,18 @@ def test_a_dead_address_costs_a_second(silent_port: int, tmp_path: Any, monkeypa
     assert found.problem
 
 
+def test_interfaces_are_never_asked_and_serial_ports_when_told_only(monkeypatch: pytest.MonkeyPatch):
+    there = ("ASRL/dev/ttyS0::INSTR", "GPIB0::INTFC", "PRLGX-ASRL::/dev/ttyS0::INTFC")
+    asked: list[str] = []
+    monkeypatch.setattr(VisaLibrary, "resources", lambda _: there)
+    monkeypatch.setattr(VisaLibrary, "connect", lambda _self, address, _timeout_s: asked.append(address) or 1 / 0)
+    assert discover("@py") == ()
+    assert asked == []
+    (found,) = discover("@py", serial_ports=True)
+    assert found.resource == there[0]
+    assert set(asked) == {there[0]}
+
+
 def test_opening_and_answering_share_one_second(wire: Any, monkeypatch: pytest.MonkeyPatch):
     box = wire.add()
     allowed_ms: list[int] = []

@@ -30,6 +30,8 @@ def test_a_bench_in_order(look: Callable[..., dict[str, Inspection]], small_benc
     assert found["switch"].output == "none"
     origins = {limit.origin for limit in found["array"].limits}
     assert any(str(small_bench.file) in origin for origin in origins)
+    for name in ("pulser", "array"):
+        assert any("energy" in limit.quantity for limit in found[name].limits)
 
 
 def test_one_missing_instrument_does_not_hide_the_others(small_bench: Any):
@@ -42,6 +44,18 @@ def test_one_missing_instrument_does_not_hide_the_others(small_bench: Any):
     assert "nothing is there" in problem.what
     assert "cabling" in problem.remedy
     assert found["array"].identity is not None
+
+
+def test_what_the_library_lacks_is_no_matter_of_cables_and_is_told_in_one_line(
+    small_bench: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def open_nothing(*_: object, **__: object) -> Any:
+        raise ValueError("Please install PyUSB to use this resource type.\nNo module named 'usb'")
+
+    monkeypatch.setattr("drivers.link.VisaLibrary.connect", open_nothing)
+    (problem,) = inspect_bench(load_bench(small_bench.file))[0].problems
+    assert "\n" not in problem.what
+    assert "install what is missing" in problem.remedy
 
 
 def test_errors_are_listed_and_forgotten(look: Callable[..., dict[str, Inspection]], small_bench: Any):
