@@ -1,5 +1,6 @@
 """Programs for the 33500B and the 33600A: pulses, arbitrary waveforms and sequences of them."""
 
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
@@ -62,12 +63,17 @@ def _block(pick: Random) -> bytes:
     return block(f"SOUR1:DATA:ARB:DAC {name},", np.array(codes, ">i2").tobytes())
 
 
-def _ready(pick: Random) -> list[bytes]:
-    level, count = pick.choice(LEVELS), pick.choice(LAWFUL_COUNTS)
-    return _pulses(pick, level, count) if pick.random() < 0.5 else _arbitrary(pick, level, count)
+def _ready(edge: str, shortest: str, rates: tuple[str, ...]) -> Callable[[Random], list[bytes]]:
+    def draw(pick: Random) -> list[bytes]:
+        level, count = pick.choice(LEVELS), pick.choice(LAWFUL_COUNTS)
+        if pick.random() < 0.5:
+            return _pulses(edge, shortest, pick.choice((shortest, *LAWFUL_WIDTHS)), level, count)
+        return _arbitrary(pick, pick.choice(rates), level, count)
+
+    return draw
 
 
-def _pulses(pick: Random, level: str, count: str) -> list[bytes]:
+def _pulses(edge: str, shortest: str, width: str, level: str, count: str) -> list[bytes]:
     return texts(
         "OUTP1 OFF",
         "TRIG1:SOUR BUS",
@@ -78,9 +84,9 @@ def _pulses(pick: Random, level: str, count: str) -> list[bytes]:
         "SOUR1:VOLT:OFFS 0.05",
         f"SOUR1:VOLT:HIGH {level}",
         "SOUR1:VOLT:LOW 0",
-        f"SOUR1:FUNC:PULS:TRAN {pick.choice(('3e-9', '8.4e-9'))}",
-        f"SOUR1:FUNC:PULS:WIDT {pick.choice(('5e-9', '2e-8'))}",
-        f"SOUR1:FUNC:PULS:WIDT {pick.choice(('5e-9', *LAWFUL_WIDTHS))}",
+        f"SOUR1:FUNC:PULS:TRAN {edge}",
+        f"SOUR1:FUNC:PULS:WIDT {shortest}",
+        f"SOUR1:FUNC:PULS:WIDT {width}",
         "SOUR1:BURS:MODE TRIG",
         f"SOUR1:BURS:NCYC {count}",
         "SOUR1:BURS:STAT ON",
@@ -90,7 +96,7 @@ def _pulses(pick: Random, level: str, count: str) -> list[bytes]:
     )
 
 
-def _arbitrary(pick: Random, level: str, count: str) -> list[bytes]:
+def _arbitrary(pick: Random, rate: str, level: str, count: str) -> list[bytes]:
     return [
         *texts("OUTP1 OFF", "TRIG1:SOUR BUS", "SOUR1:BURS:STAT ON", "SOUR1:DATA:VOL:CLE", "FORM:BORD NORM"),
         *(_block(pick) for _ in range(3)),
@@ -102,7 +108,7 @@ def _arbitrary(pick: Random, level: str, count: str) -> list[bytes]:
             f'SOUR1:FUNC:ARB "{pick.choice("ABS")}"',
             "SOUR1:FUNC ARB",
             "SOUR1:FUNC:ARB:ADV SRAT",
-            f"SOUR1:FUNC:ARB:SRAT {pick.choice(('1e6', '1e7', '6.6e8'))}",
+            f"SOUR1:FUNC:ARB:SRAT {rate}",
             "SOUR1:VOLT 0.1",
             "SOUR1:VOLT:OFFS 0",
             f"SOUR1:VOLT:HIGH {level}",
@@ -117,10 +123,15 @@ def _arbitrary(pick: Random, level: str, count: str) -> list[bytes]:
     ]
 
 
-VOCABULARY = Vocabulary(
-    command=from_table({**_table("SOUR1", "TRIG1", "OUTP1"), **_table("", "TRIG", "OUTP"), "OUTP2": ON_OFF}),
-    ready=_ready,
-    block=_block,
-    foreign=(b":SOUR1:FUNC:PULS:WIDT 5e-4", b":SOUR1:VOLT 5", b":SOUR1:BURS:NCYC 9999"),
-    error_query=b"SYST:ERR?\n",
-)
+def _vocabulary(ready: Callable[[Random], list[bytes]]) -> Vocabulary:
+    return Vocabulary(
+        command=from_table({**_table("SOUR1", "TRIG1", "OUTP1"), **_table("", "TRIG", "OUTP"), "OUTP2": ON_OFF}),
+        ready=ready,
+        block=_block,
+        foreign=(b":SOUR1:FUNC:PULS:WIDT 5e-4", b":SOUR1:VOLT 5", b":SOUR1:BURS:NCYC 9999"),
+        error_query=b"SYST:ERR?\n",
+    )
+
+
+KEYSIGHT_33500B = _vocabulary(_ready("8.4e-9", "2e-8", ("1e6", "1e7", "2.5e8")))
+KEYSIGHT_33600A = _vocabulary(_ready("3e-9", "5e-9", ("1e6", "1e7", "6.6e8")))

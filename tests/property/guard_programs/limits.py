@@ -55,10 +55,10 @@ QUARRY = {
     "keysight-33500b": Quarry(
         address="TCPIP0::slow-arb.bench::inst0::INSTR",
         limits=PulseLimits(width_s=(2e-8, 2e-6)),
-        words=keysight_33500b.VOCABULARY,
+        words=keysight_33500b.KEYSIGHT_33500B,
     ),
     "keysight-33600a": Quarry(
-        address="TCPIP0::arb.bench::inst0::INSTR", limits=PulseLimits(), words=keysight_33500b.VOCABULARY
+        address="TCPIP0::arb.bench::inst0::INSTR", limits=PulseLimits(), words=keysight_33500b.KEYSIGHT_33600A
     ),
     "bnc-577": Quarry(
         address="ASRL3::INSTR",

@@ -77,6 +77,9 @@ KEITHLEY_2400 = Vocabulary(
             ":SENS:CURR:PROT": CURRENTS,
             ":CURR:PROT": CURRENTS,
             ":SENS:VOLT:PROT": SMALL,
+            ":SOUR:CLE:AUTO": ON_OFF,
+            ":CONF:CURR": ("",),
+            ":MEAS:VOLT?": ("",),
             ":SOUR:VOLT:STAR": SMALL,
             ":SOUR:VOLT:STOP": SMALL,
         }
