@@ -14,7 +14,7 @@ from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Crosspoint
 from sim_instruments.status import Status
-from sim_instruments.tsp.exchange import TspTraits
+from sim_instruments.tsp.twin import TspTraits
 from sim_instruments.tsp.vocabulary import Argument, Attribute, Node, Settings, Vocabulary, among, text
 from sim_instruments.wiring import COLUMNS, ROWS
 

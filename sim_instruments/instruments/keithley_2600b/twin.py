@@ -19,7 +19,8 @@ from sim_instruments.scpi_error import ScpiError
 from sim_instruments.smu_terminals import Terminals
 from sim_instruments.status import Status
 from sim_instruments.tsp.buffer import COLUMNS, ReadingBuffer
-from sim_instruments.tsp.exchange import TspInstrument, TspTraits
+from sim_instruments.tsp.exchange import TspInstrument
+from sim_instruments.tsp.twin import TspTraits
 from sim_instruments.tsp.vocabulary import Attribute, Node, Settings, Vocabulary, among, within
 
 _DECADES_A = (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
