@@ -263,7 +263,7 @@ class Session:
             self.output = OutputState.OFF
 
     def _write_then_read(self) -> str:
-        # Past the lock: the interface that held it may switch off at once, and no other could take it anyway.
+        # Past the lock: switching off must not wait for it, nor fail because another interface has it by now.
         if self.link.state is LinkState.SYNCED:
             with suppress(LinkError):
                 # A fresh connection is left to try, and its failure is the one that counts.

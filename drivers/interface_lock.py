@@ -12,7 +12,7 @@ from typing import Final, TypeVar, final
 
 from drivers import scpi
 from drivers.errors import HilError, InstrumentBusy, LinkDesync
-from drivers.link import Link, LinkState
+from drivers.link import Link
 
 T = TypeVar("T")
 
@@ -79,8 +79,7 @@ class InterfaceHold:
 
     def release(self) -> None:
         """Give the lock up as often as it was asked for; over a link that is not sound, do nothing."""
-        if self._link.state is not LinkState.SYNCED:
-            return
+        # A link that is not sound refuses by itself, before a byte is sent.
         with suppress(HilError):
             while self._requests and self._is_ours():
                 self._link.write(self._lock.release, timeout_s=RELEASE_TIMEOUT_S)

@@ -106,14 +106,16 @@ def test_nothing_is_taken_from_whoever_came_between(locked: LockedBox):
     assert RELEASE not in locked.box.messages
 
 
-@pytest.mark.parametrize("lost", ["reply", "connection"])
+@pytest.mark.parametrize("lost", ["reply", "connection", "lock"])
 def test_making_safe_does_not_wait_for_it(locked: LockedBox, lost: str):
     session = locked.open()
     locked.owner, locked.count = '"GPIB"', 1
     if lost == "reply":
         session.link.distrust()
-    else:
+    elif lost == "connection":
         locked.box.pending.append(VisaIOError(StatusCode.error_connection_lost))
+    else:
+        session.link.resynchronise()
     locked.box.messages.clear()
     session.make_safe()
     assert locked.box.messages[0] == SAFE.command
@@ -137,13 +139,14 @@ def test_closing_over_a_doubtful_link_says_nothing(locked: LockedBox):
     assert session.link.state is LinkState.CLOSED
 
 
-def test_an_instrument_that_falls_silent_does_not_keep_its_link_open(locked: LockedBox):
+@pytest.mark.parametrize("unanswered", [NAME, OWNER])
+def test_an_instrument_that_falls_silent_does_not_keep_its_link_open(locked: LockedBox, unanswered: str):
     session = locked.open()
-    locked.box.is_deaf = True
+    del locked.box.replies[unanswered]
     locked.box.timeouts_ms.clear()
     session.close()
     assert session.link.state is LinkState.CLOSED
-    assert locked.box.messages[2:] == [NAME]
+    assert locked.box.messages[-1] == unanswered
     assert locked.box.timeouts_ms == [RELEASE_TIMEOUT_S * 1000]
 
 
