@@ -12,20 +12,18 @@ from drivers.entries import SourceMeterEntry
 from drivers.errors import InstrumentError, SettingsChanged
 from drivers.instrument import Kind, Output, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
-from drivers.link import TIMEOUT_S
 from drivers.model import Interlock, Model, narrowed
 from drivers.protocols import Identity, Reading, Readings
 from drivers.smus.buffered import (
-    SLOWEST_READING_S,
     as_readings,
     checked_count,
     checked_levels,
     joined,
-    list_commands,
     pieces,
     quality,
 )
 from drivers.smus.keithley_power import check_envelope
+from drivers.smus.keithley_scpi import await_readings, load_list, set_up
 
 KIND = Kind(manufacturer=r"KEITHLEY( INSTRUMENTS.*)?", model=r"(MODEL )?2400")
 OUTPUT = Output(on=":OUTP ON", off=":OUTP OFF", query=":OUTP?")
@@ -37,7 +35,6 @@ COMPLIANCE = Limit(quantity="compliance current", low=1e-9, high=1.05, unit="A",
 BATCH = 2500
 """Readings that the buffer holds; also the most levels of a list."""
 
-_LIST_MESSAGE = 100  # values in one message
 _LIMITED = 1 << 3  # bit of the status word: real compliance
 _RANGE_LIMITED = 1 << 16  # the measuring range is what limits
 _ELEMENTS = 3
@@ -185,12 +182,7 @@ class Keithley2400:
 
     def _prepare(self) -> None:
         self.make_safe()
-        if self.session.link.generation:
-            # What the queue holds after a resynchronisation belongs to the failure before it.
-            self.session.drain_errors()
-        for command in _SETUP:
-            self.session.command(command)
-        self.session.check_errors("setting up")
+        set_up(self.session, _SETUP)
         self._prepared_generation = self.session.link.generation
 
     def _check(self, level_v: float, compliance_a: float) -> None:
@@ -205,22 +197,14 @@ class Keithley2400:
             )
 
     def _load(self, levels: NDArray[np.float64]) -> None:
-        session = self.session
-        for command in list_commands(":SOUR:LIST:VOLT", ":SOUR:LIST:VOLT:APP", levels, per_message=_LIST_MESSAGE):
-            session.command(command)
-        session.command(":SOUR:VOLT:MODE LIST")
-        session.check_errors("loading a sweep")
-        session.confirm((Setting(query=":SOUR:LIST:VOLT:POIN?", value=levels.size, relative=0.0),))
+        load_list(self.session, levels, then=":SOUR:VOLT:MODE LIST")
 
     def _take(self, levels: NDArray[np.float64]) -> Readings:
         """Take a reading for each level into the buffer and return them."""
         session, count = self.session, levels.size
         session.command(f":TRIG:COUN {count};:TRAC:CLE;:TRAC:POIN {count};:TRAC:FEED SENS;:TRAC:FEED:CONT NEXT")
         session.command(":INIT")
-        session.ask("*OPC?", scpi.parse_integer, timeout_s=TIMEOUT_S + count * SLOWEST_READING_S)
-        found = session.ask(":TRAC:POIN:ACT?", scpi.parse_integer)
-        if found != count:
-            raise session.refusal(f"has {found} readings where {count} were to be taken", session.drain_errors())
+        await_readings(session, count, query=":TRAC:POIN:ACT?")
         session.command(":FORM:DATA SRE")
         block = session.link.query_block(":TRAC:DATA?", "<f4", _ELEMENTS * count, indefinite=True)
         session.command(":FORM:DATA ASC;:TRIG:COUN 1")

@@ -12,20 +12,18 @@ from drivers.entries import SourceMeterEntry
 from drivers.errors import InstrumentError, SettingsChanged
 from drivers.instrument import Kind, Output, OutputState, SafeState, Session, Setting
 from drivers.limits import Limit
-from drivers.link import TIMEOUT_S
 from drivers.model import Interlock, Model, narrowed
 from drivers.protocols import Identity, Reading, Readings
 from drivers.smus.buffered import (
-    SLOWEST_READING_S,
     as_readings,
     checked_count,
     checked_levels,
     joined,
-    list_commands,
     pieces,
     quality,
 )
 from drivers.smus.keithley_power import check_envelope
+from drivers.smus.keithley_scpi import await_readings, load_list, set_up
 
 KIND = Kind(manufacturer=r"KEITHLEY( INSTRUMENTS.*)?", model=r"(MODEL )?2450")
 OUTPUT = Output(on=":OUTP ON", off=":OUTP OFF", query=":OUTP?")
@@ -40,7 +38,6 @@ BATCH = 2500
 INTERLOCK_V = 42.0
 """Most that the output gives while the interlock is open, volts."""
 
-_LIST_MESSAGE = 100  # values in one message
 _BUFFER = '"defbuffer1"'
 _LIMITED, _ON = 32, 128  # bits of the source status
 
@@ -191,12 +188,7 @@ class Keithley2450:
 
     def _prepare(self) -> None:
         self.make_safe()
-        if self.session.link.generation:
-            # What the queue holds after a resynchronisation belongs to the failure before it.
-            self.session.drain_errors()
-        for command in _SETUP:
-            self.session.command(command)
-        self.session.check_errors("setting up")
+        set_up(self.session, _SETUP)
         self._prepared_generation = self.session.link.generation
 
     def _check(self, level_v: float, compliance_a: float) -> None:
@@ -215,13 +207,8 @@ class Keithley2450:
             )
 
     def _load(self, levels: NDArray[np.float64]) -> None:
-        session = self.session
-        for command in list_commands(":SOUR:LIST:VOLT", ":SOUR:LIST:VOLT:APP", levels, per_message=_LIST_MESSAGE):
-            session.command(command)
         # From the first value on, after the automatic delay, once, going on in compliance.
-        session.command(f":SOUR:SWE:VOLT:LIST 1,-1,1,OFF,{_BUFFER}")
-        session.check_errors("loading a sweep")
-        session.confirm((Setting(query=":SOUR:LIST:VOLT:POIN?", value=levels.size, relative=0.0),))
+        load_list(self.session, levels, then=f":SOUR:SWE:VOLT:LIST 1,-1,1,OFF,{_BUFFER}")
 
     def _measure_batch(self, count: int) -> Readings:
         session = self.session
@@ -235,10 +222,7 @@ class Keithley2450:
     def _fetch(self, count: int, levels: NDArray[np.float64]) -> Readings:
         """Wait for the end of a measurement and return what it left in the buffer."""
         session = self.session
-        session.ask("*OPC?", scpi.parse_integer, timeout_s=TIMEOUT_S + count * SLOWEST_READING_S)
-        found = session.ask(f":TRAC:ACT? {_BUFFER}", scpi.parse_integer)
-        if found != count:
-            raise session.refusal(f"has {found} readings where {count} were to be taken", session.drain_errors())
+        await_readings(session, count, query=f":TRAC:ACT? {_BUFFER}")
         # Binary is for numbers only, so that the states follow as text.
         session.command(":FORM REAL")
         block = session.link.query_block(
