@@ -3,7 +3,7 @@
 A raw socket takes every client and pyvisa-py has no lock, so programs agree on lock files: one named after the
 resource, taken before a byte is sent, and one named after the serial number, because an instrument has more than one
 address. The operating system frees them when their holder dies, however it dies. They bind the programs of one user on
-one machine; against others there is `Session.verify`.
+one machine; against others there are the instrument's own lock (`drivers.interface_lock`) and `Session.verify`.
 """
 
 import fcntl
