@@ -6,7 +6,7 @@ binary block fetches them: a thousand points are ten messages.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, final
 
 import numpy as np
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from drivers import scpi
 from drivers.entries import SourceMeterEntry
 from drivers.errors import ConfigError, InstrumentError, SettingsChanged
-from drivers.instrument import Kind, OutputState, SafeState, Session, Setting
+from drivers.instrument import OutputState, Session, Setting
 from drivers.limits import Limit
-from drivers.model import Interlock, Model, narrowed
+from drivers.model import Model, narrowed
 from drivers.protocols import Identity, Reading, Readings
 from drivers.smus import buffered
-from drivers.tsp import TSP, is_zero, parse_boolean, parse_fields
+from drivers.smus.keithley_2600b.family import RATINGS, interlock, kind, safe_state, smu
+from drivers.tsp import TSP, parse_boolean, parse_fields
 
 _MANUAL = "the 2600B manual"
 
@@ -35,52 +36,9 @@ LONGEST_SWEEP: Final = MOST_READINGS
 _MARGIN_S = 5.0
 """Time given to a run beyond what it should take."""
 
-_INTERLOCKED_ABOVE_V = 42.0
-_INTERLOCK_ASSERTED = 1 << 11  # of the measurement condition, on models that have an interlock
 _IN_COMPLIANCE = 0x40  # of a reading's status
 _ROW = 3  # reading, source value, status
 _LITTLE_ENDIAN = np.dtype("<f8")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ratings:
-    """What differs between the models."""
-
-    channels: int
-    voltage_v: float
-    """Highest level, volts."""
-    current_a: float
-    """Largest compliance, amperes."""
-    smallest_compliance_a: float
-    """Smallest compliance, amperes."""
-
-
-RATINGS: Final = {
-    "2601B": Ratings(channels=1, voltage_v=40.0, current_a=3.0, smallest_compliance_a=10e-9),
-    "2602B": Ratings(channels=2, voltage_v=40.0, current_a=3.0, smallest_compliance_a=10e-9),
-    "2611B": Ratings(channels=1, voltage_v=200.0, current_a=1.5, smallest_compliance_a=10e-9),
-    "2612B": Ratings(channels=2, voltage_v=200.0, current_a=1.5, smallest_compliance_a=10e-9),
-    "2635B": Ratings(channels=1, voltage_v=200.0, current_a=1.5, smallest_compliance_a=100e-12),
-    "2636B": Ratings(channels=2, voltage_v=200.0, current_a=1.5, smallest_compliance_a=100e-12),
-}
-"""Models by their names."""
-
-
-def kind(model: str) -> Kind:
-    """Return which identities a model answers with."""
-    return Kind(manufacturer=r"KEITHLEY INSTRUMENTS.*", model=f"(MODEL )?{model}")
-
-
-def smu(channel: int) -> str:
-    """Return the Lua name of a channel, 1 or 2."""
-    return "smua" if channel == 1 else "smub"
-
-
-def safe_state(channel: int) -> SafeState:
-    """Return how a channel is made safe."""
-    return SafeState(
-        command=f"{smu(channel)}.source.output = 0", query=f"print({smu(channel)}.source.output)", confirms=is_zero
-    )
 
 
 @final
@@ -359,14 +317,6 @@ def _prepare(model: str, entry: SourceMeterEntry, place: str) -> Callable[[Sessi
     return lambda session: Keithley2600B(session, channel=entry.channel, voltage=voltage, compliance=compliance)
 
 
-def _is_interlock_closed(condition: str) -> bool:
-    return bool(int(scpi.parse_real(condition)) & _INTERLOCK_ASSERTED)
-
-
-INTERLOCK: Final = Interlock(query="print(status.measurement.condition)", is_closed=_is_interlock_closed)
-"""Of the models that reach 200 V."""
-
-
 def _model(name: str) -> Model[SourceMeterEntry]:
     channels = "one channel" if RATINGS[name].channels == 1 else "two channels"
     return Model(
@@ -377,7 +327,7 @@ def _model(name: str) -> Model[SourceMeterEntry]:
         dialect=TSP,
         safe=lambda entry: safe_state(entry.channel),
         prepare=functools.partial(_prepare, name),
-        interlock=INTERLOCK if RATINGS[name].voltage_v > _INTERLOCKED_ABOVE_V else None,
+        interlock=interlock(name),
     )
 
 
