@@ -1,1 +1,1 @@
-"""Pulse generators, one file per model."""
+"""Pulse generators: one module for each model, a package where one file would be too much to read."""

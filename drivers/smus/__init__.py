@@ -1,1 +1,1 @@
-"""Source-measure units, one file per model."""
+"""Source-measure units: one module for each model, a package where one file would be too much to read."""
