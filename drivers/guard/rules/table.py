@@ -30,7 +30,7 @@ _SCPI: Final[dict[str, Callable[[Any, str], Rules]]] = {
     "keithley-7002": switches.rules_7001,
     "keysight-81160a": keysight_81160a.rules,
     **{family.key: keysight_33500b.rules_for(family) for family in (FAMILY_33500B, FAMILY_33600A)},
-    **dict.fromkeys(("keysight-b2901a", "keysight-b2902a", "keysight-b2962a"), keysight_b2900.rules),
+    **dict.fromkeys(("keysight-b2901a", "keysight-b2902a"), keysight_b2900.rules),
 }
 _TSP: Final[dict[str, Callable[[Any, str], TspRules]]] = {
     **dict.fromkeys((model.key for model in keithley_2600b.MODELS), tsp_models.rules_2600b),
@@ -52,4 +52,6 @@ def screen_for(entry: InstrumentEntry, origin: str) -> Screen:
         return ScpiScreen(_SCPI[entry.model](entry, place), name)
     if entry.model in _TSP:
         return TspScreen(_TSP[entry.model](entry, place), name)
-    raise ConfigError(f"{origin}: instrument {entry.name!r}: the guard has no rules for {entry.model}")
+    raise ConfigError(
+        f"{origin}: instrument {entry.name!r}: no rules of the guard for {entry.model}: add some to drivers/guard/rules"
+    )

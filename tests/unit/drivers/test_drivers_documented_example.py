@@ -9,6 +9,7 @@ import pytest
 
 from drivers.entries import SwitchEntry
 from drivers.errors import InstrumentError, LimitError, SafeStateError
+from drivers.guard.screen import ScpiScreen
 from drivers.instrument import Session
 from drivers.protocols import Crosspoint, Switch
 
@@ -37,10 +38,20 @@ class RelayBox:
             self.closed.clear()
 
 
+def _blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+
+def _loaded(source: str) -> ModuleType:
+    module = ModuleType("acme_rb8")
+    exec(compile(source, str(PAGE), "exec"), module.__dict__)  # noqa: S102  the page's own code, under test
+    return module
+
+
 @pytest.fixture
 def source() -> str:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    return block
+    driver, _rules = _blocks()
+    return driver
 
 
 @pytest.fixture
@@ -50,9 +61,7 @@ def box() -> RelayBox:
 
 @pytest.fixture
 def driver(source: str, box: RelayBox, wire: Any) -> Any:
-    module = ModuleType("acme_rb8")
-    exec(compile(source, str(PAGE), "exec"), module.__dict__)  # noqa: S102  the page's own code, under test
-    model = module.MODEL
+    model = _loaded(source).MODEL
     entry = SwitchEntry.model_construct(name="relays", model=model.key, address="TCPIP0::box::inst0::INSTR")
     build = model.prepare(entry, "the bench file")
     wire.add(replies=box.replies()).on_write = box.obey
@@ -73,6 +82,15 @@ def test_it_is_a_switch(driver: Any, box: RelayBox):
     driver.open_all()
     assert box.closed == set()
     assert driver.self_test() == "passed"
+
+
+def test_its_rules_let_through_what_the_driver_sends_and_nothing_that_could_set_a_level():
+    rules = _loaded(_blocks()[1]).rules_rb8(SwitchEntry.model_construct(), "the bench file")
+    screen = ScpiScreen(rules, "relays")
+    for message in (b"*IDN?\n", b"*TST?\n", b"ROUT:CLOS 3\n", b"ROUT:CLOS:STAT?\n", b"ROUT:OPEN:ALL\n", b"SYST:ERR?\n"):
+        screen.sent(screen.judge(message))
+    with pytest.raises(LimitError):
+        screen.judge(b"SOUR:VOLT 5\n")
 
 
 def test_it_refuses_a_relay_that_is_not_there_before_anything_is_sent(driver: Any, box: RelayBox):
