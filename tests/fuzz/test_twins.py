@@ -50,7 +50,7 @@ BUFFERS_BYTES = {
 }
 RUNAWAYS = {"keithley-2602b": 0.01}
 """Part of the lines of Lua that do not end by themselves."""
-FEW_RUNAWAYS = 0.001
+FEW_RUNAWAYS = 0.003
 WARM_UP = 2_000
 SEED = 29
 READY = {
