@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -145,43 +143,19 @@ def test_pyvisa_py_reaches_the_same_instrument_through_every_interface(bench_fil
         manager.close()
 
 
-def test_a_large_block_over_hislip_takes_at_most_five_times_a_bare_socket(bench_file):
-    """Both in turn, best of five each; typical is less than twice. `benchmarks/transports.py` measures more."""
+def test_a_large_block_over_hislip_arrives_whole_and_once(bench_file):
+    """How fast is measured by `benchmarks/transports.py`."""
     message = b"PATT:PUSH 0,#811200000" + bytes(11_200_000) + b"\n"
-    with serving(bench_file) as (_, ready), socket.create_server(("127.0.0.1", 0)) as listener:
-        sink = threading.Thread(target=_throw_away, args=(listener, len(message)))
-        sink.start()
+    with serving(bench_file) as (_, ready):
         manager = pyvisa.ResourceManager("@py")
         resource = manager.open_resource(address_of(ready, "dwa-1", "hislip"), timeout=20_000)
-        seconds: dict[str, list[float]] = {"bare": [], "hislip": []}
-        with socket.create_connection(listener.getsockname()) as bare:
-            for _ in range(5):
-                began = time.perf_counter()
-                bare.sendall(message)
-                assert bare.recv(1) == b"1"
-                seconds["bare"].append(time.perf_counter() - began)
-                began = time.perf_counter()
-                resource.write_raw(message)
-                assert resource.query("*OPC?") == "1\n"
-                seconds["hislip"].append(time.perf_counter() - began)
-        sink.join()
-        # The whole block arrived, each time once: it is for more devices than there are.
-        errors = [resource.query("SYST:ERR?")[:5] for _ in range(6)]
-        assert errors == ["-223,"] * 5 + ['0,"No']
+        resource.write_raw(message)
+        assert resource.query("*OPC?") == "1\n"
+        # It is for more devices than there are.
+        errors = [resource.query("SYST:ERR?")[:5] for _ in range(2)]
+        assert errors == ["-223,", '0,"No']
         resource.close()
         manager.close()
-    assert min(seconds["hislip"]) < 5 * min(seconds["bare"])
-
-
-def _throw_away(listener: socket.socket, length: int) -> None:
-    space, left = bytearray(1 << 18), length
-    connection, _ = listener.accept()
-    with connection:
-        while count := connection.recv_into(space):
-            left -= count
-            if not left:
-                connection.sendall(b"1")
-                left = length
 
 
 def test_two_servers_do_not_share_a_state(bench_file, tmp_path):

@@ -53,7 +53,7 @@ def test_nothing_is_echoed_to_a_client_that_sets_nothing(serial_path):
 
 
 def test_a_reply_that_nobody_reads_is_thrown_away_and_the_line_goes_on(serial_path, caplog):
-    with serial.Serial(serial_path, timeout=5) as line:
+    with serial.Serial(serial_path, timeout=30) as line:
         line.write(b"READ:COND? 0,3000\n" * 20)
         while "nobody reads" not in caplog.text:
             pass
