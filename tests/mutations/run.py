@@ -202,12 +202,14 @@ def try_all(mutations: Sequence[Mutation], console: Console) -> list[Verdict]:
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             futures = [pool.submit(one, 1_000_000_000 + place, each) for place, each in enumerate(mutations)]
-            for future in as_completed(futures):
-                verdict = future.result()
-                bar.update(task, advance=1)
-                if verdict.outcome != "killed" or not console.is_terminal:
-                    remark = escape(verdict.remark[:_SHOWN])
-                    console.print(f"{verdict.outcome} in {verdict.seconds:.0f} s: {verdict.name} {remark}")
+            try:
+                for future in as_completed(futures):
+                    _tell(future.result(), console)
+                    bar.update(task, advance=1)
+            except BaseException:
+                # Ctrl-C waits for those that have begun, not for all the others.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         return [future.result() for future in futures]
 
 
@@ -259,6 +261,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     killed = sum(verdict.outcome == "killed" for verdict in verdicts)
     console.print(f"{killed} of {len(verdicts)} killed")
     return 0 if killed == len(verdicts) else 1
+
+
+def _tell(verdict: Verdict, console: Console) -> None:
+    """Tell a verdict at once: in a log each, on a terminal those that the table alone would tell late."""
+    if verdict.outcome != "killed" or not console.is_terminal:
+        remark = escape(verdict.remark[:_SHOWN])
+        console.print(f"{verdict.outcome} in {verdict.seconds:.0f} s: {verdict.name} {remark}")
 
 
 def _has_failed(node: str, failed: dict[str, bool]) -> bool:
