@@ -214,6 +214,9 @@ class GuardVisaLibrary(VisaLibraryBase):
                 port.screen.sent(verdict)
             if verdict.asks:
                 line.unread += verdict.asks
+                if line.expects is not None or (verdict.reply is not None and line.unread > 1):
+                    # What said that something was refused, or will say so, is not heard.
+                    port.screen.replied(Reply.ERRORS, b"", frozenset())
                 line.expects = None
                 # An answer that nobody has read yet would be taken for the answer to this question.
                 if verdict.reply is not None and line.unread == 1:
@@ -245,6 +248,8 @@ class GuardVisaLibrary(VisaLibraryBase):
         """Send a device clear."""
         line = self._line(session)
         status = self.inner.clear(session)
+        if line.expects is not None:
+            line.port.screen.replied(Reply.ERRORS, b"", frozenset())
         line.unread, line.expects = 0, None
         return status
 

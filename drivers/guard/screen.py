@@ -13,7 +13,10 @@ from drivers.guard.state import State
 _CLEAN: Final = re.compile(rb"[+-]?0,")
 _CACHED: Final = 1024
 _LONGEST_CACHED_BYTES: Final = 256
-_CLEARING: Final = re.compile(r"\*CLS|:?SYST(?:EM)?:CLE(?:AR)?|:?SYST(?:EM)?:ERR(?:OR)?:CLE(?:AR)?")
+_CLEARING: Final = re.compile(
+    r"\*CLS|:?SYST(?:EM)?:CLE(?:AR)?|:?(?:SYST(?:EM)?:ERR(?:OR)?|STAT(?:US)?:QUE(?:UE)?):CLE(?:AR)?"
+)
+_QUEUE_QUERY: Final = re.compile(r":?(?:SYST(?:EM)?:ERR(?:OR)?|STAT(?:US)?:QUE(?:UE)?)(?::(?!COUN).*)?\?")
 _ERROR_QUERY: Final = re.compile(r":?SYST(?:EM)?:ERR(?:OR)?(?::NEXT|:ALL)?\?")
 
 
@@ -149,11 +152,15 @@ class ScpiScreen:
             draft = _Draft(self._rules, self._state)
             for units in messages:
                 draft.run(units)
+            confirmation = self._confirmation(messages)
+            if confirmation is None and any(
+                _QUEUE_QUERY.fullmatch(unit.header) for units in messages for unit in units
+            ):
+                # It takes errors out of the queue, and nobody will look at what comes.
+                draft.doubt()
         except LimitError as error:
             raise LimitError(f"{self._name}: {error}; {printable(data)!r} was not sent") from error
-        return Verdict(
-            1 if self.keeps_replies and messages else draft.asks, self._confirmation(messages), draft.after
-        ), draft.effect
+        return Verdict(1 if self.keeps_replies and messages else draft.asks, confirmation, draft.after), draft.effect
 
     def _confirmation(self, messages: tuple[tuple[Unit, ...], ...]) -> Reply | None:
         if len(messages) != 1 or len(messages[0]) != 1:
@@ -183,6 +190,10 @@ class _Draft:
         for unit in units:
             self._unit(unit)
             self._is_first = False
+
+    def doubt(self) -> None:
+        """Believe none of the settings that wait for a confirmation."""
+        self._changed().doubt()
 
     def _unit(self, unit: Unit) -> None:
         if unit.is_query:

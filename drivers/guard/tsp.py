@@ -108,14 +108,14 @@ class TspScreen:
         if _PRINTABLE.fullmatch(data) is None:
             raise LimitError("control characters are not sent: a message is printable ASCII")
         text = data.decode("ascii").strip()
-        draft = _Draft(self._rules, self._free, self._state)
+        reply = Reply.ERRORS if _ERRORS.fullmatch(data) is not None else None
+        draft = _Draft(self._rules, self._free, self._state, is_confirmation=reply is not None)
         common = _COMMON.fullmatch(text.upper())
         if common is not None:
             draft.common(common[1])
         else:
             for statement in statements(text):
                 draft.run(statement)
-        reply = Reply.ERRORS if _ERRORS.fullmatch(data) is not None else None
         return Verdict(draft.asks, reply, draft.after), draft.effect
 
 
@@ -123,9 +123,10 @@ class TspScreen:
 class _Draft:
     """The state as a message would leave it."""
 
-    def __init__(self, rules: TspRules, free: re.Pattern[str], state: State) -> None:
+    def __init__(self, rules: TspRules, free: re.Pattern[str], state: State, *, is_confirmation: bool) -> None:
         self._rules = rules
         self._free = free
+        self._is_confirmation = is_confirmation
         self._state = state
         self._is_first = True
         self.after: State | None = None
@@ -165,7 +166,10 @@ class _Draft:
         path = call.function.text
         for argument in call.arguments:
             self._look_into(argument)
-        if path in _ANSWERING:
+        if path == "errorqueue.next" and not self._is_confirmation:
+            # It takes an error out of the queue, and nobody will look at what comes.
+            self._changed().doubt()
+        elif path in _ANSWERING:
             self.asks += 1
         elif path == "reset":
             self._changed().reset(self._rules.reset)

@@ -224,6 +224,30 @@ def test_answers_that_wait_in_line_are_not_taken_for_later_ones(timer):
         timer.write(":PULSE0:STATE ON")
 
 
+def test_an_answer_that_is_never_read_leaves_a_doubt(timer):
+    timer.write(SINGLE[1])
+    timer.write(SINGLE[0])
+    timer.read()
+    timer.read()
+    for message in SINGLE[2:]:
+        timer.query(message)
+    with pytest.raises(LimitError, match="without end"):
+        timer.write(":PULSE0:STATE ON")
+
+
+def test_an_error_query_that_is_overtaken_or_cleared_leaves_a_doubt(manager):
+    pulser = connect(manager, PULSER)
+    for lose in (lambda: pulser.query("*IDN?"), pulser.clear):
+        pulser.write("*RST")
+        pulser.write(":ARM:SOUR1 MAN")
+        pulser.write("SYST:ERR?")
+        lose()
+        assert pulser.query("SYST:ERR?")
+        assert pulser.query("SYST:ERR?").startswith("0")
+        with pytest.raises(LimitError, match="manual triggers"):
+            pulser.write(":OUTP1 ON")
+
+
 def test_the_answer_to_an_older_question_confirms_nothing(manager, monkeypatch):
     pulser = connect(manager, PULSER)
     pulser.write("*RST")

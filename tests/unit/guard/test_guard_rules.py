@@ -543,6 +543,20 @@ class TestMeters:
         it.refuses(wrong, "0.3 V")
 
 
+@pytest.mark.parametrize("lost", [":SYST:ERR?;*OPC?", ":STAT:QUE?", ":STAT:QUE:CLE", "SYST:ERR:CODE?", "*CLS"])
+def test_an_error_that_nobody_saw_is_no_confirmation(judge, lost):
+    it = judge("keithley-2400")
+    it(*METER["keithley-2400"][:-1], lost, "SYST:ERR?")
+    it.refuses(":OUTP ON", "first")
+    it(*METER["keithley-2400"], ":SYST:ERR:COUN?", ":OUTP ON")
+
+
+def test_an_error_that_nobody_saw_is_no_confirmation_in_lua(judge):
+    it = judge("keithley-2602b")
+    it(*METER["keithley-2602b"][:-1], "print(errorqueue.next(), 1)", "print(errorqueue.count)")
+    it.refuses("smua.source.output = 1", "first")
+
+
 @pytest.mark.parametrize("start", [":INIT (@1)", ":INIT:ACQ (@1)", ":MEAS? (@1)", ":READ? (@1)"])
 def test_a_b2900_whose_output_a_start_switches_on_is_held_to_the_limits(judge, start):
     it = judge("keysight-b2901a")
