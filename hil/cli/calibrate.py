@@ -14,6 +14,7 @@ from hil.cli.outcome import examples, json_option, print_json, reported_errors, 
     epilog=examples(
         "hil calibrate",
         "hil calibrate mybench.toml --route bench --devices 10 -o wired.json",
+        "hil calibrate mybench.toml --route bench --devices 8 --width 2e-8 --width 2e-7 --width 2e-6",
         "hil calibrate --cycles 6 --json",
     ),
 )
@@ -34,6 +35,16 @@ from hil.cli.outcome import examples, json_option, print_json, reported_errors, 
 )
 @click.option("--cycles", type=int, default=3, show_default=True, help="Staircases at each pulse width.")
 @click.option("--amplitude", "amplitude_v", type=float, default=1.5, show_default=True, help="Pulse amplitude, volts.")
+@click.option(
+    "--width",
+    "widths_s",
+    type=float,
+    multiple=True,
+    default=(10e-9, 140e-9, 2e-6),
+    show_default=True,
+    metavar="SECONDS",
+    help="Pulse width; give each, the shortest first.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Chooses devices and their order.")
 @click.option(
     "-o",
@@ -50,6 +61,7 @@ def command(
     devices: int,
     cycles: int,
     amplitude_v: float,
+    widths_s: tuple[float, ...],
     seed: int,
     output: Path,
     as_json: bool,
@@ -63,7 +75,9 @@ def command(
     from drivers import Bench, load_bench
 
     with reported_errors(as_json=as_json):
-        config = StaircaseConfig(route=Route(route), devices=devices, cycles=cycles, amplitude_v=amplitude_v)
+        config = StaircaseConfig(
+            route=Route(route), devices=devices, cycles=cycles, amplitude_v=amplitude_v, widths_s=widths_s
+        )
         description = load_bench(bench)
         with Bench.open(description) as opened, _progress() as bar:
             task = bar.add_task("calibrating", total=None, note="")

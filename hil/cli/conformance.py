@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hil.cli.outcome import EXIT_FAILED, examples, json_option, print_json, reported_errors, stderr
-from hil.cli.tables import show_table
+from hil.cli.tables import show_table, with_prefix
 from hil.cli.waiting import waiting_bar
 
 if TYPE_CHECKING:
@@ -84,9 +84,10 @@ def command(
 def _ask(address: str, plan: "WallsPlan") -> bool:
     if not (stderr.is_terminal and sys.stdin.isatty()):
         return False
+    pulse = f"{with_prefix(plan.amplitude_v, 'V')} and {with_prefix(plan.width_s, 's')}"
     return confirm(
-        f"Fire pulses of {plan.amplitude_v:g} V and {plan.width_s:g} s at devices {plan.first} to "
-        f"{plan.first + plan.count - 1} of {address}? This moves their walls",
+        f"Fire pulses of {pulse} at devices {plan.first} to {plan.first + plan.count - 1} of {address}? "
+        "This moves their walls",
         default=False,
         err=True,
     )

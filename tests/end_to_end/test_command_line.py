@@ -125,6 +125,7 @@ def test_calibrate_writes_parameters_and_their_raw_data(tmp_path: Path):
         (("train", "--calibrate", "--data", "missing.npz", "--test-data", "missing.npz"), "missing.npz"),
         (("monitor", "nowhere"), "nowhere"),
         (("calibrate", "--devices", "1"), "devices"),
+        (("calibrate", "--width", "1e-6", "--width", "1e-7"), "widths_s must increase"),
         (("conformance", "pulser", "--yes"), "not an array controller"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration import Route, StaircaseConfig, calibrate
 from drivers import Bench, Polarity, Pulse, load_bench
 from drivers.inspection import inspect_bench
 
@@ -65,3 +66,19 @@ def test_the_crossbar_is_programmed_and_read():
         array.output_on()
         array.program(0, counts, np.zeros_like(counts), tag=array.last_tag() + 1)
         assert array.read_codes(0, 1000).astype(int).mean() > before.mean() + 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "route", "widths_s"),
+    [
+        ("pulsed-transport", Route.BENCH, (10e-9, 140e-9, 2e-6)),
+        ("low-cost", Route.BENCH, (20e-9, 200e-9, 2e-6)),
+        ("crossbar", Route.ARRAY, (10e-9, 140e-9, 2e-6)),
+    ],
+)
+def test_each_laboratory_calibrates_within_its_own_limits(name: str, route: Route, widths_s: tuple[float, ...]):
+    config = StaircaseConfig(route=route, devices=8, cycles=1, amplitude_v=1.5, widths_s=widths_s)
+    with Bench.open(load_bench(FOLDER / f"{name}-simulated.toml")) as bench:
+        result = calibrate(bench, config, seed=1)
+        assert result is not None
+        assert all(status.output != "on" for status in bench.statuses())
