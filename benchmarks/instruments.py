@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 import pyvisa
 
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
+from drivers.visa_library import VisaLibrary
 
 DEVICES = 11_200_000
 ARRAY = "TCPIP0::array.bench::inst0::INSTR"

@@ -11,11 +11,13 @@ from drivers.errors import ConfigError, HilError, InstrumentError, LinkError, Sa
 from drivers.guard.library import open_guarded
 from drivers.instrument import OutputState, Session
 from drivers.leaving import at_end, leave_unsafe
-from drivers.link import Link, LinkState, VisaLibrary
+from drivers.link import Link
+from drivers.link_state import LinkState
 from drivers.model import Driver
 from drivers.models import MODELS
 from drivers.protocols import ArrayProgrammer, Crosspoint, Instrument, PulseSource, SourceMeter, Switch
 from drivers.together import shielded, together
+from drivers.visa_library import VisaLibrary
 
 SAFE_TIMEOUT_S = 20.0
 """Time given to all sources, and then to all relays, to be made safe, seconds."""

@@ -12,9 +12,11 @@ from drivers.discovery import driver_for
 from drivers.entries import InstrumentEntry, SwitchEntry
 from drivers.errors import ConfigError, HilError, LinkDesync
 from drivers.instrument import Kind, SafeState, Session
-from drivers.link import TIMEOUT_S, Link, LinkState, VisaLibrary
+from drivers.link import TIMEOUT_S, Link
+from drivers.link_state import LinkState
 from drivers.models import MODELS
 from drivers.protocols import Identity
+from drivers.visa_library import VisaLibrary
 
 LONGEST_REPLY_BYTES = 64 * 1024 * 1024
 """Longest reply that is waited for, bytes: a block of a large array."""

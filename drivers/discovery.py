@@ -13,9 +13,10 @@ from drivers.dialect import SCPI, Dialect
 from drivers.entries import ArrayEntry, InstrumentEntry, PulseSourceEntry
 from drivers.errors import ConfigError, HilError, LinkDesync, LinkError
 from drivers.limits import Limit
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
 from drivers.models import MODELS
 from drivers.protocols import Identity
+from drivers.visa_library import VisaLibrary
 
 TIMEOUT_S = 1.0
 """Time that a resource is given to open and say who it is, seconds; on a serial line, at each speed.

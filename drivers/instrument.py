@@ -20,7 +20,8 @@ from drivers.errors import (
     SettingsChanged,
 )
 from drivers.interface_lock import InterfaceHold, InterfaceLock
-from drivers.link import Link, LinkState
+from drivers.link import Link
+from drivers.link_state import LinkState
 from drivers.protocols import Identity
 
 T = TypeVar("T")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from drivers import scpi
 from drivers.errors import LinkError
-from drivers.link import Link, LinkState, transfer_timeout_s
+from drivers.link import Link, transfer_timeout_s
+from drivers.link_state import LinkState
 from drivers.protocols import Codes, Counts, DeviceIndices
 
 COMMAND_ERROR = range(-199, -99)

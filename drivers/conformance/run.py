@@ -9,8 +9,9 @@ from drivers.conformance import messages, patterns, reading, settings
 from drivers.conformance.controller import Controller, Deviation, Untried, WallsPlan
 from drivers.conformance.outcome import Check, Outcome, Report, Verdict
 from drivers.errors import ConfigError, HilError, LinkError, SafeStateError
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
 from drivers.protocols import Identity
+from drivers.visa_library import VisaLibrary
 
 CHECKS = (*messages.CHECKS, *settings.CHECKS, *patterns.CHECKS, *reading.CHECKS)
 """Every check in the order of the page."""

@@ -24,7 +24,7 @@ from drivers.guard.journal import Course, Journal
 from drivers.guard.rule import Reply
 from drivers.guard.rules.table import screen_for
 from drivers.guard.screen import Screen
-from drivers.link import VisaLibrary
+from drivers.visa_library import VisaLibrary
 
 _DEFAULT: Final = "unset"
 _STREAMS: Final = ("::SOCKET",)

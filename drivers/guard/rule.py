@@ -80,6 +80,8 @@ class Rules:
     """Raises `LimitError` where the settings together are not allowed; asked after every change."""
     fire: Callable[[State], None] | None = None
     """The same before a bus trigger; None where the instrument takes none."""
+    sure: frozenset[str] = frozenset()
+    """Headers, upper case, that the model never refuses, so that what stands behind them is reached; `*CLS` is one."""
     acknowledgement: str | None = None
     """The line that answers every command; None where the error query confirms."""
 

@@ -189,7 +189,10 @@ class _Draft:
         self._path = ()
         for unit in units:
             self._unit(unit)
-            self._is_first = False
+            self._is_first = self._is_first and self._is_sure(unit)
+
+    def _is_sure(self, unit: Unit) -> bool:
+        return not unit.parameters and (unit.header == "*CLS" or unit.header.removeprefix(":") in self._rules.sure)
 
     def doubt(self) -> None:
         """Believe none of the settings that wait for a confirmation."""

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from drivers.entries import SourceMeterEntry
 from drivers.errors import LimitError
 from drivers.guard.number import switch
-from drivers.guard.rule import Call, Rule, known, within
+from drivers.guard.rule import Call, Effect, Rule, checked, chosen, kept, known, within
 from drivers.guard.state import State
 from drivers.limits import Limit
 
 _REMEDY = "set it and read the error queue, or send *RST first"
+_MODE_REMEDY = "set the mode of the source to FIX and read the error queue, or send *RST first"
+_GIVEN = "GIVEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class SourceGuard:
     def defaults(self, *, compliance_a: float, compliance_v: float) -> dict[str, float | str]:
         """Return what `*RST` sets: a voltage source of 0 V, off."""
         settings = {"output": "OFF", "function": "VOLT", "voltage": 0.0, "current": 0.0}
+        settings |= {"voltage_mode": "FIX", "current_mode": "FIX"}
         settings |= {"compliance": compliance_a, "compliance_voltage": compliance_v}
         return {self.name(key): value for key, value in settings.items()}
 
@@ -76,6 +79,27 @@ class SourceGuard:
         """Check the settings where the output may be on by a command that the guard has seen."""
         if state.may_have_become(self.name("output"), "ON"):
             self.check_ready(state)
+
+    def check_start(self, state: State) -> None:
+        """Raise `LimitError` unless the levels of a list or sweep that a start would run are within the limits too."""
+        self.check_ready(state)
+        function = state.may_be(self.name("function")) or frozenset()
+        for word, quantity, limit in (
+            ("VOLT", "voltage", self.limits.voltage),
+            ("CURR", "current", self.limits.current),
+        ):
+            if word in function:
+                self._check_run(state, quantity, limit)
+
+    def _check_run(self, state: State, quantity: str, limit: Limit) -> None:
+        modes = state.may_be(self.name(f"{quantity}_mode"))
+        if modes is None:
+            raise LimitError(f"the guard does not know whether a list or a sweep would run: {_MODE_REMEDY}")
+        if "LIST" in modes and not state.is_surely(self.name(f"{quantity}_list"), _GIVEN):
+            raise LimitError(f"the guard does not know the list that would run: {_REMEDY}")
+        if "SWE" in modes:
+            _check(state, self.name(f"{quantity}_start"), limit)
+            _check(state, self.name(f"{quantity}_stop"), limit)
 
     def check_ready(self, state: State) -> None:
         """Raise `LimitError` unless everything that the output would show is known and within its limits."""
@@ -102,6 +126,23 @@ def on_channel(guards: dict[int, SourceGuard], make: Callable[[SourceGuard], Rul
             rule.apply(state, call)
 
     return Rule(apply, make(next(iter(guards.values()))).effect)
+
+
+def runs(guard: SourceGuard, quantity: str, limit: Limit) -> dict[str, Rule]:
+    """Return the rules of a mode of the source, a list, and the ends of a sweep, by what they are."""
+    every = checked(limit).apply
+
+    def given(state: State, call: Call) -> None:
+        if every is not None:
+            every(state, call)
+        state.tell(guard.name(f"{quantity}_list"), _GIVEN)
+
+    return {
+        "mode": chosen(guard.name(f"{quantity}_mode"), "FIXed", "LIST", "SWEep"),
+        "list": Rule(given, Effect.CHANGES),
+        "start": kept(guard.name(f"{quantity}_start"), limit),
+        "stop": kept(guard.name(f"{quantity}_stop"), limit),
+    }
 
 
 def _check(state: State, name: str, limit: Limit) -> None:

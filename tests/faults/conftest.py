@@ -13,9 +13,10 @@ from proxy import Proxy
 import sim_instruments
 from drivers.arrays import dwa
 from drivers.instrument import Session
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
 from drivers.lock import FOLDER_VARIABLE
 from drivers.protocols import Polarity, Pulse
+from drivers.visa_library import VisaLibrary
 from sim_instruments.bus import BusDevice
 from sim_instruments.instruments.dwa import MODEL
 from sim_instruments.ledger import Entry

@@ -112,4 +112,4 @@ def test_row_32_the_others_are_off_within_a_second_whatever_one_does(open_bench)
 def test_deadlines_hold_behind_the_guard_too(open_bench):
     bench, _, _ = open_bench()
     for driver in bench.instruments:
-        assert driver.session.link._tcp is not None
+        assert driver.session.link._wire.tcp is not None

@@ -18,7 +18,8 @@ from drivers.arrays import dwa
 from drivers.dialect import SCPI, Dialect
 from drivers.errors import InstrumentError, LinkDesync, LinkError, LinkLost, LinkTimeout
 from drivers.instrument import Session
-from drivers.link import Link, LinkState
+from drivers.link import Link
+from drivers.link_state import LinkState
 from sim_instruments.server.bench_server import BenchServer, Listening
 
 SLACK_S = 0.05
@@ -264,7 +265,7 @@ def test_half_a_message_left_in_the_instrument_does_not_swallow_the_safe_state(l
     box = serial()
     link = Link(library, box.address, timeout_s=2)
     link.identify()
-    os.write(link._resource.visalib.sessions[link._resource.session].interface.fd, b"OUTP:LEV")  # type: ignore[attr-defined]
+    os.write(link._wire.resource.visalib.sessions[link._wire.resource.session].interface.fd, b"OUTP:LEV")  # type: ignore[attr-defined]
     link.distrust()
     link.resynchronise(first="OUTP OFF")
     assert box.messages[1] == b"OUTP:LEVOUTP OFF"

@@ -17,7 +17,7 @@ from drivers import Bench, load_bench
 from drivers.config import BenchConfig
 from drivers.errors import InstrumentBusy, LinkError, SafeStateError
 from drivers.instrument import Session
-from drivers.link import LinkState
+from drivers.link_state import LinkState
 from sim_instruments.bus import BusDevice
 from sim_instruments.server.bench_server import BenchServer, Listening
 

@@ -18,7 +18,9 @@ from drivers import scpi
 from drivers.errors import IdentityError, LinkDesync, LinkError, LinkLost, LinkTimeout, SafeStateError
 from drivers.instrument import Kind as InstrumentKind
 from drivers.instrument import SafeState, Session
-from drivers.link import TEXT_CAP_BYTES, Link, LinkState
+from drivers.link import Link
+from drivers.link_state import LinkState
+from drivers.wire import TEXT_CAP_BYTES
 
 TIMEOUT_S = 0.04
 SLACK_S = 0.05
@@ -76,8 +78,8 @@ def test_row_1_what_came_between_two_exchanges_is_no_answer(library, wire, box):
     box.blocks[b"NOISE"] = b"17\n"
     link = Link(library, wire(box).address, timeout_s=NEVER_S)
     link.write("NOISE")
-    assert link._tcp is not None
-    assert select.select([link._tcp], [], [], NEVER_S)[0]
+    assert link._wire.tcp is not None
+    assert select.select([link._wire.tcp], [], [], NEVER_S)[0]
     with pytest.raises(LinkDesync, match="3 bytes came that nobody asked for"):
         number(link, 1)
     link.close()
@@ -236,8 +238,8 @@ def test_a_large_block_comes_back_whole(library, wire, box):
 
 def test_small_messages_do_not_wait_for_each_other(library, wire, box):
     link = Link(library, wire(box).address, timeout_s=NEVER_S)
-    assert link._tcp is not None
-    assert link._tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert link._wire.tcp is not None
+    assert link._wire.tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     link.close()
 
 

@@ -11,12 +11,14 @@ import pytest
 from drivers.arrays import dwa
 from drivers.errors import InstrumentBusy, LinkLost
 from drivers.instrument import Session
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
 from drivers.lock import InstrumentLock
+from drivers.visa_library import VisaLibrary
 
 HOLDER = """
 import sys
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
+from drivers.visa_library import VisaLibrary
 link = Link(VisaLibrary.open("@py"), sys.argv[1])
 print(link.identify(), flush=True)
 sys.stdin.read()

@@ -1,6 +1,6 @@
 """Rules of the Keithley 2400 and 2450 in SCPI: source-measure units of one channel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from drivers.entries import SourceMeterEntry
 from drivers.guard.header import Table
@@ -17,12 +17,14 @@ from drivers.guard.rule import (
     passing,
 )
 from drivers.guard.rules.scpi_lists import first_numbers
-from drivers.guard.source_meters import SourceGuard, SourceLimits, source_limits
+from drivers.guard.source_meters import SourceGuard, SourceLimits, runs, source_limits
+from drivers.guard.state import State
 from drivers.limits import Limit
 
 VOLTAGE = Limit(quantity="source voltage", low=-210.0, high=210.0, unit="V", origin="the manual")
 COMPLIANCE = Limit(quantity="compliance current", low=1e-12, high=1.05, unit="A", origin="the manual")
 
+_SURE = frozenset(("STATUS:QUEUE:CLEAR", "STAT:QUE:CLE"))
 _TABLE = list[tuple[str, Rule]]
 
 _HARMLESS = passing(
@@ -50,8 +52,6 @@ _HARMLESS = passing(
         "SOURce#:CURRent:DELay",
         "SOURce#:VOLTage:READ:**",
         "SOURce#:CURRent:READ:**",
-        "SOURce#:VOLTage:MODE",
-        "SOURce#:CURRent:MODE",
         "SOURce#:SWEep:POINts",
         "SOURce#:SWEep:SPACing",
         "SOURce#:SWEep:RANGing",
@@ -73,6 +73,9 @@ def rules_2450(entry: SourceMeterEntry, place: str) -> Rules:
     table = [
         ("SOURce#:VOLTage:ILIMit[:LEVel]", kept("compliance", limits.compliance)),
         ("SOURce#:CURRent:VLIMit[:LEVel]", kept("compliance_voltage", limits.compliance_voltage)),
+        ("SOURce#:LIST:VOLTage", checked(limits.voltage)),
+        ("SOURce#:LIST:CURRent", checked(limits.current)),
+        *passing(("SOURce#:VOLTage:MODE", "SOURce#:CURRent:MODE")),
         ("SOURce#:VOLTage:PROTection:**", Rule()),
         ("SOURce#:VOLTage:PROTection", Rule()),
         ("SOURce#:CURRent:PROTection", Rule()),
@@ -84,7 +87,7 @@ def rules_2450(entry: SourceMeterEntry, place: str) -> Rules:
         ("SOURce#:SWEep:CURRent:LINear:STEP", first_numbers(limits.current, 2)),
         *_common(guard),
     ]
-    return _rules(guard, table, guard.defaults(compliance_a=1.05e-4, compliance_v=2.1))
+    return _rules(guard, table, guard.defaults(compliance_a=1.05e-4, compliance_v=2.1), guard.check_ready)
 
 
 def rules_2400(entry: SourceMeterEntry, place: str) -> Rules:
@@ -95,13 +98,22 @@ def rules_2400(entry: SourceMeterEntry, place: str) -> Rules:
         ("[:SENSe#]:CURRent[:DC]:PROTection[:LEVel]", kept("compliance", limits.compliance)),
         ("[:SENSe#]:VOLTage[:DC]:PROTection[:LEVel]", kept("compliance_voltage", limits.compliance_voltage)),
         ("SOURce#:VOLTage:PROTection[:LEVel]", Rule()),
-        *((f"SOURce#:VOLTage:{end}", checked(limits.voltage)) for end in ("STARt", "STOP")),
-        *((f"SOURce#:CURRent:{end}", checked(limits.current)) for end in ("STARt", "STOP")),
+        *_runs("VOLTage", runs(guard, "voltage", limits.voltage)),
+        *_runs("CURRent", runs(guard, "current", limits.current)),
         ("SOURce#:VOLTage:STEP", Rule()),
         ("SOURce#:CURRent:STEP", Rule()),
         *_common(guard),
     ]
-    return _rules(guard, table, guard.defaults(compliance_a=1.05e-4, compliance_v=21.0))
+    return _rules(guard, table, guard.defaults(compliance_a=1.05e-4, compliance_v=21.0), guard.check_start)
+
+
+def _runs(node: str, rules: Mapping[str, Rule]) -> _TABLE:
+    return [
+        (f"SOURce#:{node}:MODE", rules["mode"]),
+        (f"SOURce#:LIST:{node}", rules["list"]),
+        (f"SOURce#:{node}:STARt", rules["start"]),
+        (f"SOURce#:{node}:STOP", rules["stop"]),
+    ]
 
 
 def _common(guard: SourceGuard) -> _TABLE:
@@ -113,19 +125,24 @@ def _common(guard: SourceGuard) -> _TABLE:
         ("SOURce#:CURRent[:LEVel][:IMMediate][:AMPLitude]", kept("current", limits.current)),
         ("SOURce#:VOLTage[:LEVel]:TRIGgered[:AMPLitude]", checked(limits.voltage)),
         ("SOURce#:CURRent[:LEVel]:TRIGgered[:AMPLitude]", checked(limits.current)),
-        *((f"SOURce#:LIST:VOLTage{end}", checked(limits.voltage)) for end in ("", ":APPend")),
-        *((f"SOURce#:LIST:CURRent{end}", checked(limits.current)) for end in ("", ":APPend")),
-        ("INITiate[:IMMediate]", doing(guard.check_ready)),
+        ("SOURce#:LIST:VOLTage:APPend", checked(limits.voltage)),
+        ("SOURce#:LIST:CURRent:APPend", checked(limits.current)),
         *_HARMLESS,
     ]
 
 
-def _rules(guard: SourceGuard, table: Sequence[tuple[str, Rule]], reset: dict[str, float | str]) -> Rules:
-    starting = doing(guard.check_ready)
+def _rules(
+    guard: SourceGuard,
+    table: Sequence[tuple[str, Rule]],
+    reset: dict[str, float | str],
+    check_start: Callable[[State], None],
+) -> Rules:
+    starting = doing(check_start)
     return Rules(
-        commands=Table((*table, *EVERYWHERE, *SYSTEM)),
+        commands=Table((*table, ("INITiate[:IMMediate]", starting), *EVERYWHERE, *SYSTEM)),
         queries=Table((("READ", starting), ("MEASure:**", starting), ("MEASure", starting))),
         reset=reset,
         holds=guard.holds,
-        fire=guard.check_ready,
+        fire=check_start,
+        sure=_SURE,
     )

@@ -9,7 +9,7 @@ from drivers.errors import LimitError
 from drivers.guard.header import Table
 from drivers.guard.message import Expression
 from drivers.guard.rule import EVERYWHERE, SYSTEM, Call, Effect, Rule, Rules, checked, chosen, kept, passing
-from drivers.guard.source_meters import SourceGuard, on_channel, source_limits
+from drivers.guard.source_meters import SourceGuard, on_channel, runs, source_limits
 from drivers.guard.state import State
 from drivers.limits import Limit
 
@@ -33,8 +33,6 @@ _HARMLESS = (
     "[:SOURce#]:VOLTage:RANGe",
     "[:SOURce#]:CURRent:RANGe:**",
     "[:SOURce#]:CURRent:RANGe",
-    "[:SOURce#]:VOLTage:MODE",
-    "[:SOURce#]:CURRent:MODE",
     "[:SOURce#]:VOLTage:STEP",
     "[:SOURce#]:CURRent:STEP",
     "[:SOURce#]:VOLTage:POINts",
@@ -102,9 +100,10 @@ def _levels(guards: Mapping[int, SourceGuard], node: str, name: str, limit: Limi
             on_channel(dict(guards), lambda guard: kept(guard.name(name), limit)),
         ),
         (f"{root}[:LEVel]:TRIGgered[:AMPLitude]", checked(limit)),
-        (f"{root}:STARt", checked(limit)),
-        (f"{root}:STOP", checked(limit)),
-        (f"[:SOURce#]:LIST:{node}", checked(limit)),
+        (f"{root}:MODE", on_channel(dict(guards), lambda guard: runs(guard, name, limit)["mode"])),
+        (f"{root}:STARt", on_channel(dict(guards), lambda guard: runs(guard, name, limit)["start"])),
+        (f"{root}:STOP", on_channel(dict(guards), lambda guard: runs(guard, name, limit)["stop"])),
+        (f"[:SOURce#]:LIST:{node}", on_channel(dict(guards), lambda guard: runs(guard, name, limit)["list"])),
         (f"[:SOURce#]:LIST:{node}:APPend", checked(limit)),
         (f"[:SOURce#]:LIST:{node}:STARt", Rule()),
     ]
@@ -121,7 +120,7 @@ def _starts(guards: Mapping[int, SourceGuard]) -> Callable[[State, Call], None]:
             guard = guards[number]
             if not state.may_have_become(guard.name("output"), "ON"):
                 state.tell(guard.name("output"), "ON")
-            guard.check_ready(state)
+            guard.check_start(state)
 
     return apply
 
@@ -137,7 +136,7 @@ def _listed(channels: Expression) -> tuple[int, ...]:
 def _each(guards: Mapping[int, SourceGuard], state: State) -> None:
     for guard in guards.values():
         if not state.is_surely(guard.name("output"), "OFF"):
-            guard.check_ready(state)
+            guard.check_start(state)
 
 
 def _hold(guards: Mapping[int, SourceGuard], state: State) -> None:

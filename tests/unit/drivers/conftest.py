@@ -15,7 +15,8 @@ from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.typing import VISARMSession, VISASession
 
 from drivers.dialect import SCPI, Dialect
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
+from drivers.visa_library import VisaLibrary
 
 ADDRESS = "TCPIP0::box::inst0::INSTR"
 IDENTITY = "Acme,Box,1234,1.0"

@@ -6,7 +6,7 @@ import pytest
 from drivers.errors import ConfigError, InstrumentError, LimitError, LinkDesync, SafeStateError, SettingsChanged
 from drivers.instrument import OutputState, Session
 from drivers.limits import Limit
-from drivers.link import LinkState
+from drivers.link_state import LinkState
 from drivers.protocols import Polarity, Pulse, PulseSource, PulseTrain
 from drivers.pulse_generators.bnc_577 import (
     COUNT,

@@ -13,7 +13,8 @@ from drivers import discover
 from drivers.config import load_bench
 from drivers.discovery import TIMEOUT_S
 from drivers.errors import LinkError
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
+from drivers.visa_library import VisaLibrary
 
 
 @pytest.fixture

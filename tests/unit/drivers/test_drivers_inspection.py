@@ -52,7 +52,7 @@ def test_what_the_library_lacks_is_no_matter_of_cables_and_is_told_in_one_line(
     def open_nothing(*_: object, **__: object) -> Any:
         raise ValueError("Please install PyUSB to use this resource type.\nNo module named 'usb'")
 
-    monkeypatch.setattr("drivers.link.VisaLibrary.connect", open_nothing)
+    monkeypatch.setattr("drivers.visa_library.VisaLibrary.connect", open_nothing)
     (problem,) = inspect_bench(load_bench(small_bench.file))[0].problems
     assert "\n" not in problem.what
     assert "install what is missing" in problem.remedy

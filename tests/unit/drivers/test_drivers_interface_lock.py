@@ -9,7 +9,7 @@ from pyvisa.errors import VisaIOError
 from drivers.errors import InstrumentBusy, LinkDesync, LinkTimeout, SafeStateError
 from drivers.instrument import Kind, SafeState, Session
 from drivers.interface_lock import RELEASE_TIMEOUT_S, SYSTEM_LOCK
-from drivers.link import LinkState
+from drivers.link_state import LinkState
 from drivers.models import MODELS
 
 SAFE = SafeState(command="OUTP OFF", query="OUTP?", confirms="0".__eq__)

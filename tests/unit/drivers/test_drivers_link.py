@@ -7,7 +7,9 @@ from pyvisa.errors import InvalidSession, VisaIOError
 
 from drivers.dialect import Dialect
 from drivers.errors import ConfigError, InstrumentError, LinkDesync, LinkError, LinkLost, LinkTimeout
-from drivers.link import TEXT_CAP_BYTES, LinkState, VisaLibrary
+from drivers.link_state import LinkState
+from drivers.visa_library import VisaLibrary
+from drivers.wire import TEXT_CAP_BYTES
 
 SOCKET = "TCPIP0::box::5025::SOCKET"
 SERIAL = "ASRL/dev/ttyUSB0::INSTR"

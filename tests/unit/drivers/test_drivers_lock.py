@@ -5,9 +5,9 @@ import os
 import pytest
 
 from drivers.errors import ConfigError, InstrumentBusy
-from drivers.link import _canonical
 from drivers.lock import FOLDER_VARIABLE, InstrumentLock, identity_key, lock_folder, resource_key
 from drivers.protocols import Identity
+from drivers.visa_library import canonical
 
 ALIASES = [
     (
@@ -34,7 +34,7 @@ DIFFERENT = [
 
 
 def key(address: str) -> str:
-    return resource_key(_canonical(address))
+    return resource_key(canonical(address))
 
 
 @pytest.mark.parametrize("names", ALIASES, ids=lambda names: names[0])

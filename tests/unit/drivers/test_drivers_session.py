@@ -5,7 +5,7 @@ import pytest
 from drivers.dialect import Dialect
 from drivers.errors import IdentityError, InstrumentError, LinkDesync, SafeStateError, SettingsChanged
 from drivers.instrument import ERROR_QUEUE_CAP, Kind, Output, OutputState, SafeState, Session, Setting
-from drivers.link import LinkState
+from drivers.link_state import LinkState
 from drivers.scpi import parse_integer
 
 OUTPUT = Output(on="OUTP ON", off="OUTP OFF", query="OUTP?")

@@ -13,11 +13,12 @@ import sim_instruments
 from drivers.errors import HilError, LimitError, LinkError, SettingsChanged
 from drivers.instrument import OutputState, Session
 from drivers.limits import Limit
-from drivers.link import Link, VisaLibrary
+from drivers.link import Link
 from drivers.protocols import Quality
 from drivers.smus import keithley_2400, keithley_2450
 from drivers.smus.buffered import as_readings, checked_levels, joined, list_commands, pieces, quality
 from drivers.smus.keithley_power import check_envelope
+from drivers.visa_library import VisaLibrary
 
 LIMIT = Limit(quantity="source voltage", low=-0.05, high=0.2, unit="V", origin="a test")
 
