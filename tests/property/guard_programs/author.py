@@ -1,5 +1,6 @@
 """Puts programs together: messages that are fine, that are not, and that are broken."""
 
+from dataclasses import dataclass
 from random import Random
 
 from guard_programs.vocabulary import Vocabulary
@@ -10,13 +11,31 @@ _TAILS = (
 )
 _TRIGGERS = (b"*TRG\n", b"GET", b":TRIG1\n", b"INIT\n", b":READ?\n", b":TRIG:IMM\n")
 _COMMON = (b"*RST\n", b"*CLS\n", b"*RCL 1\n", b"*IDN?\n")
+_STARTING = ("OUTP", "STATE", "INIT", "MEAS", "ARM", "output", "initiate", "TRG")
 _WRONG_BYTES = b" :;,#\"'(?*\n0159AZe-.\x00\xff"
 
 
-def program(words: Vocabulary, pick: Random) -> list[bytes]:
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What one program finds and does."""
+
+    foreign: list[bytes]
+    """What somebody else set before, which the guard has not seen."""
+    messages: list[bytes]
+    """What goes through the guard."""
+
+
+def program(words: Vocabulary, pick: Random) -> Program:
     """Draw a program: settings that work, up to eight pieces that may not, and a trigger."""
+    foreign = [*words.foreign, *(_setting(words, pick) for _ in range(pick.randrange(5)))]
     pieces = [_ready(words, pick), *(_piece(words, pick) for _ in range(pick.randint(1, 8)))]
-    return [*(message for piece in pieces for message in piece), _trigger(words, pick)]
+    return Program(foreign, [*(message for piece in pieces for message in piece), _trigger(words, pick)])
+
+
+def _setting(words: Vocabulary, pick: Random) -> bytes:
+    """Return a command that starts nothing: what somebody else started, the guard could not have stopped."""
+    text = words.command(pick)
+    return b"" if any(word in text for word in _STARTING) else text.encode()
 
 
 def _piece(words: Vocabulary, pick: Random) -> list[bytes]:

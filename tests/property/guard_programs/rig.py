@@ -11,6 +11,7 @@ import sim_instruments
 from drivers.config import load_bench
 from drivers.errors import LimitError
 from drivers.guard.library import GuardVisaLibrary
+from guard_programs.author import Program
 from guard_programs.dwa import NEXT_TAG
 from guard_programs.judge import judge_pulses, judge_source
 from guard_programs.limits import QUARRY, PulseLimits
@@ -55,16 +56,16 @@ class Rig:
             reply += chunk.data
         return reply.decode("latin-1").strip()
 
-    def run(self, program: list[bytes]) -> None:
+    def run(self, program: Program) -> None:
         """Run a program; raise AssertionError at the first message that brings the instrument beyond a limit."""
         self._library.clear(self._session)
-        for message in (b"*RST", *self._quarry.words.foreign, b"*CLS"):
+        for message in (b"*RST", *program.foreign, b"*CLS"):
             self.ask(message)
         # The guard has seen none of that: it knows as little as when it was opened.
         for port in self._guard._ports.values():
             port.screen.lost()
         self.seen["programs"] += 1
-        for message in program:
+        for message in program.messages:
             self.seen["messages"] += 1
             try:
                 self._say(message)

@@ -543,6 +543,34 @@ class TestMeters:
         it.refuses(wrong, "0.3 V")
 
 
+@pytest.mark.parametrize("model", ["keithley-2400", "keysight-b2901a"])
+class TestLists:
+    def test_a_list_or_sweep_that_somebody_else_may_have_left_is_not_started(self, judge, model):
+        it = judge(model)
+        it(*METER[model], ON[model])
+        for start in (":INIT", ":READ?"):
+            it.refuses(start, "does not know whether a list or a sweep would run")
+        it(":SOUR:VOLT:MODE FIX", "SYST:ERR?", ":INIT", ":READ?")
+        it(":SOUR:VOLT:MODE LIST")
+        it.refuses(":INIT", "does not know the list")
+        it(":SOUR:LIST:VOLT 0.1,0.2")
+        it.refuses(":INIT", "does not know the list")
+        it("SYST:ERR?", ":INIT", ":SOUR:VOLT:MODE SWE", "SYST:ERR?")
+        it.refuses(":INIT", "does not know the source voltage")
+        it(":SOUR:VOLT:STAR 0", ":SOUR:VOLT:STOP 0.2", "SYST:ERR?", ":INIT")
+
+    def test_after_a_reset_nothing_runs_but_the_level(self, judge, model):
+        it = judge(model)
+        it("*RST", *METER[model], ON[model], ":INIT")
+
+
+def test_what_a_2400_never_refuses_keeps_nothing_from_being_reached(judge):
+    it = judge("keithley-2400")
+    it("status:queue:clear;*RST;:stat:pres;:*CLS;", *METER["keithley-2400"], ":OUTP ON", ":READ?")
+    it("FORM:ELEM CURR;*RST", ":OUTP ON")
+    it.refuses(":SOUR:FUNC CURR", "compliance voltage")
+
+
 @pytest.mark.parametrize("lost", [":SYST:ERR?;*OPC?", ":STAT:QUE?", ":STAT:QUE:CLE", "SYST:ERR:CODE?", "*CLS"])
 def test_an_error_that_nobody_saw_is_no_confirmation(judge, lost):
     it = judge("keithley-2400")
