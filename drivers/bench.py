@@ -239,6 +239,7 @@ def _open(entry: InstrumentEntry, library: VisaLibrary, origin: str) -> Driver:
             link,
             kind=model.kind,
             safe=model.safe(entry),
+            title=model.title,
             expect_serial=entry.expect_serial,
             lock=model.lock,
         )

@@ -110,6 +110,7 @@ class Session:
         link: the link, which the session owns from now on.
         kind: which instruments will do.
         safe: how to make it safe.
+        title: those instruments in words, for the message when another one answers.
         expect_serial: the only serial number that will do; None takes any.
         lock: the instrument's own lock, which the session then takes; None leaves it alone.
 
@@ -125,6 +126,7 @@ class Session:
         *,
         kind: Kind,
         safe: SafeState,
+        title: str = "",
         expect_serial: str | None = None,
         lock: InterfaceLock | None = None,
     ) -> None:
@@ -133,7 +135,7 @@ class Session:
         self.output = OutputState.UNKNOWN
         self._safe = safe
         self._remembered: tuple[Setting, ...] = ()
-        self.identity = _identify(name, link, kind, expect_serial)
+        self.identity = _identify(name, link, kind, title, expect_serial)
         link.claim(self.identity)
         self._hold = None if lock is None else InterfaceHold(lock, link, self._title)
         self._keep_hold()
@@ -290,7 +292,7 @@ class Session:
             self._hold.keep()
 
 
-def _identify(name: str, link: Link, kind: Kind, expect_serial: str | None) -> Identity:
+def _identify(name: str, link: Link, kind: Kind, title: str, expect_serial: str | None) -> Identity:
     reply = link.identify()
     says = f"{name} ({link.address}) says it is {reply!r}"
     try:
@@ -300,7 +302,8 @@ def _identify(name: str, link: Link, kind: Kind, expect_serial: str | None) -> I
         raise IdentityError(f"{says}, which is no identity: check the address") from error
     known = _is_like(kind.manufacturer, found.manufacturer) and _is_like(kind.model, found.model)
     if not known:
-        raise IdentityError(f"{says}, not {kind.manufacturer!r}, {kind.model!r}: correct the address or the model")
+        wanted = title or f"{kind.manufacturer}, {kind.model}"
+        raise IdentityError(f"{says}, which is no {wanted}: correct the address or the model")
     if expect_serial not in (None, found.serial):
         raise IdentityError(f"{says}, not serial number {expect_serial}: correct the address or expect_serial")
     return found
