@@ -208,6 +208,12 @@ def load(limit: Limit) -> Rule:
     return Rule(apply, Effect.CHANGES)
 
 
+def scale_width(state: State) -> None:
+    """Take note of a change of the period: the width goes with it unless it is surely the width that is held."""
+    if not state.is_surely("hold", "WIDT"):
+        state.blur("width")
+
+
 def channel_one(rule: Rule, *, at: int = 0) -> Rule:
     """Return a rule that refuses every channel but the first, which alone leads to the devices."""
 

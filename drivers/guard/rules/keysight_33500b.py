@@ -6,7 +6,7 @@ from drivers.entries import PulseSourceEntry
 from drivers.errors import LimitError
 from drivers.guard.header import Table
 from drivers.guard.number import number_or_infinity, switch
-from drivers.guard.pulses import BASE_TOLERANCE_V, BurstLimits, Levels, generator_limits, load
+from drivers.guard.pulses import BASE_TOLERANCE_V, BurstLimits, Levels, generator_limits, load, scale_width
 from drivers.guard.rule import EVERYWHERE, PASS, SYSTEM, Call, Effect, Rule, Rules, chosen, doing, kept, known, switched
 from drivers.guard.state import State
 from drivers.guard.waveforms import check_rest, check_waveform, load_sequence, name_of
@@ -43,10 +43,8 @@ def _rules(family: model.Family, entry: PulseSourceEntry, place: str) -> Rules:
             one,
             f"{source}:VOLTage:LIMit:**",
             f"{source}:VOLTage:RANGe:**",
-            f"{source}:FREQuency[:CW]",
             f"{source}:PHASe:**",
             f"{source}:PHASe",
-            f"{pulse}:PERiod",
             f"{pulse}:TRANsition:**",
             f"{pulse}:TRANsition",
             f"{source}:FUNCtion:SQUare:**",
@@ -68,6 +66,7 @@ def _rules(family: model.Family, entry: PulseSourceEntry, place: str) -> Rules:
             "INITiate#",
             "ABORt#",
         ),
+        *((header, one(Rule(_period, Effect.CHANGES))) for header in (f"{source}:FREQuency[:CW]", f"{pulse}:PERiod")),
         (f"{source}:FREQuency:MODE", one(chosen("frequency_mode", "CW", "FIXed"))),
         (f"{source}:FUNCtion", one(chosen("shape", *_SHAPES))),
         (f"{pulse}:WIDTh", one(kept("width", limits.width, at_most=True))),
@@ -94,6 +93,13 @@ def _rules(family: model.Family, entry: PulseSourceEntry, place: str) -> Rules:
     return Rules(commands=Table(table), reset=guard.reset, holds=guard.holds, fire=guard.fire)
 
 
+def _period(state: State, _: Call) -> None:
+    scale_width(state)
+    if not state.is_surely("shape", "PULS"):
+        # The frequency of an arbitrary waveform is its sample rate in other words.
+        state.blur("rate")
+
+
 class _Guard:
     """What must hold of the settings together."""
 
@@ -109,6 +115,7 @@ class _Guard:
             "shape": "SIN",
             "polarity": "NORM",
             "width": 100e-6,
+            "hold": "WIDT",
             "burst": "OFF",
             "burst_mode": "TRIG",
             "cycles": 1.0,

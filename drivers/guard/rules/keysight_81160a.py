@@ -13,7 +13,7 @@ from drivers.entries import PulseSourceEntry
 from drivers.errors import LimitError
 from drivers.guard.header import Table
 from drivers.guard.number import number, switch
-from drivers.guard.pulses import BurstLimits, Levels, channel_one, generator_limits, load
+from drivers.guard.pulses import BurstLimits, Levels, channel_one, generator_limits, load, scale_width
 from drivers.guard.rule import (
     EVERYWHERE,
     PASS,
@@ -63,8 +63,8 @@ def rules(entry: PulseSourceEntry, place: str) -> Rules:
         ("[:SOURce]:FUNCtion#:PULSe:TRANsition", one(PASS)),
         ("[:SOURce]:PULSe:TRANsition#:**", one(PASS)),
         ("[:SOURce]:PULSe:TRANsition#", one(PASS)),
-        ("[:SOURce]:PULSe:PERiod#", one(free("period", "s"))),
-        ("[:SOURce]:FUNCtion#:PULSe:PERiod", one(free("period", "s"))),
+        ("[:SOURce]:PULSe:PERiod#", one(Rule(_period, Effect.CHANGES))),
+        ("[:SOURce]:FUNCtion#:PULSe:PERiod", one(Rule(_period, Effect.CHANGES))),
         ("DIGital#[:STIMulus][:PATTern][:STATe]", one(switched("pattern"))),
         ("DIGital#[:STIMulus][:PATTern]:FORMat[:DATA]", one(Rule(guard.packing, Effect.CHANGES))),
         ("DIGital#[:STIMulus][:PATTern]:NLEVels", one(free("levels"))),
@@ -94,6 +94,11 @@ def rules(entry: PulseSourceEntry, place: str) -> Rules:
     return Rules(commands=Table(table), reset=guard.reset, holds=guard.holds, fire=guard.fire)
 
 
+def _period(state: State, call: Call) -> None:
+    state.tell("period", number(call.only(), "s", call.header))
+    scale_width(state)
+
+
 class _Guard:
     """What must hold of the settings together."""
 
@@ -108,6 +113,7 @@ class _Guard:
             "shape": "SIN",
             "polarity": "NORM",
             "width": 100e-9,
+            "hold": "WIDT",
             "burst": "OFF",
             "burst_mode": "TRIG",
             "cycles": 1.0,
@@ -142,6 +148,7 @@ class _Guard:
         if not hertz > 0:
             raise LimitError(f"{call.header}: a frequency is above 0")
         state.tell("period", 1 / hertz)
+        scale_width(state)
 
     def packing(self, state: State, call: Call) -> None:
         """Allow the one packing that the guard can unpack."""

@@ -543,6 +543,25 @@ class TestMeters:
         it.refuses(wrong, "0.3 V")
 
 
+@pytest.mark.parametrize(
+    ("model", "settings", "width", "hold", "on"),
+    [
+        ("keysight-81160a", PULSER, ":PULS:WIDT1 1e-7", ":PULS:HOLD1 WIDT", ":OUTP1 ON"),
+        ("keysight-33600a", ARB, "SOUR1:FUNC:PULS:WIDT 1e-7", "SOUR1:FUNC:PULS:HOLD WIDT", "OUTP1 ON"),
+    ],
+)
+@pytest.mark.parametrize("period", [":FREQ 1e5", ":FUNC:PULS:PER 1e-3"])
+def test_the_width_may_go_with_the_period_where_somebody_may_hold_the_duty_cycle(
+    judge, model, settings, width, hold, on, period
+):
+    it = judge(model)
+    it(*settings, period, "SYST:ERR?")
+    it.refuses(on, "pulse width")
+    it(width, "SYST:ERR?", on)
+    it.refuses(period, "pulse width")
+    it(hold, "SYST:ERR?", period, "*TRG")
+
+
 @pytest.mark.parametrize("model", ["keithley-2400", "keysight-b2901a"])
 class TestLists:
     def test_a_list_or_sweep_that_somebody_else_may_have_left_is_not_started(self, judge, model):
