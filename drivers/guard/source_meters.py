@@ -11,8 +11,11 @@ from drivers.guard.state import State
 from drivers.limits import Limit
 
 _REMEDY = "set it and read the error queue, or send *RST first"
-_MODE_REMEDY = "set the mode of the source to FIX and read the error queue, or send *RST first"
-_GIVEN = "GIVEN"
+_MODE_REMEDY = (
+    "set the mode of the source to FIX (in Lua: its action to DISABLE) and read the error queue, or send *RST first"
+)
+GIVEN = "GIVEN"
+"""What the state says of a list whose levels were checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,7 @@ class SourceGuard:
         modes = state.may_be(self.name(f"{quantity}_mode"))
         if modes is None:
             raise LimitError(f"the guard does not know whether a list or a sweep would run: {_MODE_REMEDY}")
-        if "LIST" in modes and not state.is_surely(self.name(f"{quantity}_list"), _GIVEN):
+        if "LIST" in modes and not state.is_surely(self.name(f"{quantity}_list"), GIVEN):
             raise LimitError(f"the guard does not know the list that would run: {_REMEDY}")
         if "SWE" in modes:
             _check(state, self.name(f"{quantity}_start"), limit)
@@ -135,7 +138,7 @@ def runs(guard: SourceGuard, quantity: str, limit: Limit) -> dict[str, Rule]:
     def given(state: State, call: Call) -> None:
         if every is not None:
             every(state, call)
-        state.tell(guard.name(f"{quantity}_list"), _GIVEN)
+        state.tell(guard.name(f"{quantity}_list"), GIVEN)
 
     return {
         "mode": chosen(guard.name(f"{quantity}_mode"), "FIXed", "LIST", "SWEep"),

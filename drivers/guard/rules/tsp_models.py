@@ -6,7 +6,7 @@ from typing import Final
 from drivers.entries import SourceMeterEntry, SwitchEntry
 from drivers.errors import LimitError
 from drivers.guard.lua import Expression, Row
-from drivers.guard.source_meters import SourceGuard, source_limits
+from drivers.guard.source_meters import GIVEN, SourceGuard, source_limits
 from drivers.guard.state import State
 from drivers.guard.tsp import TspRules, literal
 from drivers.limits import Limit
@@ -48,18 +48,19 @@ def rules_2600b(entry: SourceMeterEntry, place: str) -> TspRules:
             f"{smu}.source.limitv": _kept(guard.name("compliance_voltage"), limits.compliance_voltage),
             f"{smu}.source.func": _function(smu, guard),
             f"{smu}.source.output": _output(smu, guard),
+            f"{smu}.trigger.source.action": _action(smu, guard),
             f"{smu}.trigger.source.limiti": _within(limits.compliance),
             f"{smu}.trigger.source.limitv": _within(limits.compliance_voltage),
         }
         calls |= {
             f"{smu}.reset": _reset(defaults),
-            f"{smu}.trigger.initiate": lambda state, _, guard=guard: guard.check_ready(state),
-            f"{smu}.trigger.source.listv": _list(limits.voltage),
-            f"{smu}.trigger.source.listi": _list(limits.current),
-            f"{smu}.trigger.source.linearv": _ends(limits.voltage),
-            f"{smu}.trigger.source.lineari": _ends(limits.current),
-            f"{smu}.trigger.source.logv": _ends(limits.voltage),
-            f"{smu}.trigger.source.logi": _ends(limits.current),
+            f"{smu}.trigger.initiate": lambda state, _, guard=guard: guard.check_start(state),
+            f"{smu}.trigger.source.listv": _given(guard, "voltage", _list(limits.voltage)),
+            f"{smu}.trigger.source.listi": _given(guard, "current", _list(limits.current)),
+            f"{smu}.trigger.source.linearv": _given(guard, "voltage", _ends(limits.voltage)),
+            f"{smu}.trigger.source.lineari": _given(guard, "current", _ends(limits.current)),
+            f"{smu}.trigger.source.logv": _given(guard, "voltage", _ends(limits.voltage)),
+            f"{smu}.trigger.source.logi": _given(guard, "current", _ends(limits.current)),
         }
     patterns = (
         *_EVERYWHERE,
@@ -67,7 +68,7 @@ def rules_2600b(entry: SourceMeterEntry, place: str) -> TspRules:
         r"smu[ab]\.source\.(?:highc|offmode|compliance)|smu[ab]\.(?:sense|cal|contact)(?:\.\w+)*",
         r"smu[ab]\.measure\.[\w.]+|smu[ab]\.nvbuffer[12](?:\.\w+)*|smu[ab]\.(?:abort|makebuffer|savebuffer)",
         r"smu[ab]\.trigger\.(?:count|autoclear)|smu[ab]\.trigger\.arm\.[\w.]+|smu[ab]\.trigger\.measure\.[\w.]+",
-        r"smu[ab]\.trigger\.source\.(?:action|stimulus|set)|smu[ab]\.trigger\.end(?:pulse|sweep)\.[\w.]+",
+        r"smu[ab]\.trigger\.source\.(?:stimulus|set)|smu[ab]\.trigger\.end(?:pulse|sweep)\.[\w.]+",
         r"trigger\.(?:timer|blender|generator)\[\]\.\w+|trigger\.(?:clear|wait)",
     )
 
@@ -124,6 +125,26 @@ def _output(smu: str, guard: SourceGuard) -> Assigns:
             guard.check_ready(state)
         else:
             state.settle(guard.name("output"), "OFF")
+
+    return check
+
+
+def _action(smu: str, guard: SourceGuard) -> Assigns:
+    """Take note of whether a start runs the levels of a list or sweep or leaves the level alone."""
+    words = {f"{smu}.ENABLE": 1.0, f"{smu}.DISABLE": 0.0}
+
+    def check(state: State, value: Expression) -> None:
+        mode = "LIST" if literal(value, "the source action", words) else "FIX"
+        for quantity in ("voltage", "current"):
+            state.tell(guard.name(f"{quantity}_mode"), mode)
+
+    return check
+
+
+def _given(guard: SourceGuard, quantity: str, judge: Calls) -> Calls:
+    def check(state: State, arguments: tuple[Expression, ...]) -> None:
+        judge(state, arguments)
+        state.tell(guard.name(f"{quantity}_list"), GIVEN)
 
     return check
 

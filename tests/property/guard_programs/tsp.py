@@ -40,6 +40,12 @@ _PLAIN = (
     "print(errorqueue.next())",
     "print(smua.measure.i())",
     "smua.trigger.initiate()",
+    "smub.trigger.initiate()",
+    "smua.trigger.source.action = smua.ENABLE",
+    "smub.trigger.source.action = 0",
+    "smua.trigger.source.listv({0.1, 0.2})",
+    "smub.trigger.source.linearv(0, 0.2, 5)",
+    "smua.trigger.source.lineari(0, 1, 5)",
     "*TRG",
 )
 
@@ -73,6 +79,11 @@ def _ready(pick: Random) -> list[bytes]:
 VOCABULARY = Vocabulary(
     command=_command,
     ready=_ready,
-    foreign=(b"smua.source.limiti = 3", b"smub.source.limitv = 20"),
+    foreign=(
+        b"smua.source.limiti = 3",
+        b"smub.source.limitv = 20",
+        b"smua.trigger.source.listv({0.1, 5})",
+        b"smua.trigger.source.action = smua.ENABLE",
+    ),
     error_query=b"print(errorqueue.count)\n",
 )

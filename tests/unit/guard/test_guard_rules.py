@@ -583,6 +583,16 @@ class TestLists:
         it("*RST", *METER[model], ON[model], ":INIT")
 
 
+def test_a_list_that_somebody_else_may_have_left_is_not_started_in_lua(judge):
+    it = judge("keithley-2602b")
+    it(*METER["keithley-2602b"], ON["keithley-2602b"])
+    it.refuses("smua.trigger.initiate()", "does not know whether a list or a sweep would run")
+    it("smua.trigger.source.action = smua.ENABLE", "print(errorqueue.count)")
+    it.refuses("smua.trigger.initiate()", "does not know the list")
+    it("smua.trigger.source.listv({0.1, 0.2})", "print(errorqueue.count)", "smua.trigger.initiate()")
+    it("smua.reset()", *METER["keithley-2602b"], ON["keithley-2602b"], "smua.trigger.initiate()")
+
+
 def test_what_a_2400_never_refuses_keeps_nothing_from_being_reached(judge):
     it = judge("keithley-2400")
     it("status:queue:clear;*RST;:stat:pres;:*CLS;", *METER["keithley-2400"], ":OUTP ON", ":READ?")
