@@ -2,7 +2,7 @@
 
 Messages are drawn from a seed: commands of the twin's own table with lawful and awkward parameters, the same with bytes
 changed, dropped, doubled or swapped, and raw bytes. 20 000 for each twin; a million with `-m slow`. A runaway loop of
-Lua is stopped after 50 ms, so the 2602B gets one such line in a hundred, and the other twins that speak Lua fewer.
+Lua is stopped after 50 ms, so the TSP twins get one such line in a hundred.
 
 The generators and the array are made ready to fire again and again, so that a message that ought to do nothing finds
 something that it could do; and the checks on the walls are tried on twins that break them.
@@ -48,9 +48,8 @@ BUFFERS_BYTES = {
     "keysight-b2901a": 2 * 100_000 * 7 * 8,
     "keysight-b2902a": 2 * 2 * 100_000 * 7 * 8,
 }
-RUNAWAYS = {"keithley-2602b": 0.01}
+RUNAWAYS = 0.01
 """Part of the lines of Lua that do not end by themselves."""
-FEW_RUNAWAYS = 0.003
 WARM_UP = 2_000
 SEED = 29
 READY = {
@@ -179,7 +178,7 @@ def _make_ready(bench: Bench, model: str, number: int) -> None:
 def _fuzz(model: str, count: int, build: Callable[[str], Bench] = Bench) -> dict[str, int]:
     """Send messages and return how many were refused and how many moved walls; raise at the first that misbehaves."""
     bench = build(model)
-    author = Author(bench.device, SEED, runaways=RUNAWAYS.get(model, FEW_RUNAWAYS))
+    author = Author(bench.device, SEED, runaways=RUNAWAYS)
     refused = fired = resident = 0
     positions = bench.positions()
     for index in range(count):
