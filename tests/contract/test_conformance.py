@@ -39,7 +39,7 @@ class Meddler:
 
     def send(self, *arguments: Any, **keywords: Any) -> Any:
         chunk = self._inner.send(*arguments, **keywords)
-        return replace(chunk, data=chunk.data.replace(*self._says)) if chunk and self._says else chunk
+        return chunk._replace(data=chunk.data.replace(*self._says)) if chunk and self._says else chunk
 
 
 @pytest.fixture

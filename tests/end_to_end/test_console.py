@@ -23,6 +23,7 @@ from prompt_toolkit.output import DummyOutput
 from drivers.console import Answer, Console, Leaving, asks, escaped
 from drivers.errors import ConfigError, LimitError, SafeStateError
 from drivers.link import Link
+from drivers.wire import Wire
 from hil.cli import scpi
 from hil.cli.prompt import SeenHeaders
 from hil.console import Shell, TranscriptFile
@@ -184,7 +185,7 @@ def test_ctrl_c_abandons_the_exchange_and_no_answer_is_late(
 
     with monkeypatch.context() as patch:
         # The question is out and its answer on its way when the key is pressed.
-        patch.setattr(Link, "_receive_anything", interrupted)
+        patch.setattr(Wire, "receive_anything", interrupted)
         line = array.run("ARR:SIZE?")
     assert line.error is not None
     assert "abandoned" in line.error
