@@ -121,7 +121,7 @@ class DomainWallVisaLibrary(SimVisaLibrary):
             return super().write(session, data)
         if port.lock.is_taken:
             self._check_lock(session, port)
-        if not isinstance(data, bytes | bytearray):
+        if type(data) is not bytes and not isinstance(data, bytearray):
             data = bytes(data)
         with self._turn:
             if (stream := self._stream_of.get(session)) is not None:

@@ -45,12 +45,15 @@ class Journal:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._ring: deque[tuple[Course, str, bytes, int]] = deque(maxlen=kept)
+        self._append = self._ring.append
 
     def note(self, course: Course, resource: str, data: bytes) -> None:
         """Note one message; the oldest falls out when the ring is full."""
-        # The beginning alone: a ring must not keep blocks of megabytes alive.
         size = len(data)
-        self._ring.append((course, resource, data if size <= _KEPT_BYTES else bytes(data[:_KEPT_BYTES]), size))
+        if size > _KEPT_BYTES:
+            # The beginning alone: a ring must not keep blocks of megabytes alive.
+            data = bytes(data[:_KEPT_BYTES])
+        self._append((course, resource, data, size))
 
     @property
     def passages(self) -> tuple[Passage, ...]:

@@ -1,6 +1,7 @@
 """The judge of one instrument's messages: refuses what a limit forbids, remembers what the instrument was told."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
@@ -12,7 +13,8 @@ from drivers.guard.state import State
 
 _CLEAN: Final = re.compile(rb"[+-]?0,")
 _CACHED: Final = 1024
-_LONGEST_CACHED_BYTES: Final = 256
+LONGEST_KNOWN_BYTES: Final = 256
+"""Longest message whose verdict is remembered, bytes."""
 _CLEARING: Final = re.compile(
     r"\*CLS|:?SYST(?:EM)?:CLE(?:AR)?|:?(?:SYST(?:EM)?:ERR(?:OR)?|STAT(?:US)?:QUE(?:UE)?):CLE(?:AR)?"
 )
@@ -34,6 +36,11 @@ class Verdict:
 
 class Screen(Protocol):
     """Judges the messages to one instrument."""
+
+    @property
+    def harmless(self) -> Mapping[bytes, Verdict]:
+        """Return the verdicts on whole messages seen before that change nothing and that no state can forbid."""
+        ...
 
     @property
     def keeps_replies(self) -> bool:
@@ -82,7 +89,8 @@ class ScpiScreen:
         self._rules = rules
         self._name = name
         self._state = State()
-        self._lasting: dict[bytes, Verdict] = {}
+        self.harmless: dict[bytes, Verdict] = {}
+        """Verdicts on messages seen before that change nothing and that no state can forbid."""
         self._current: dict[bytes, Verdict] = {}
 
     @property
@@ -92,12 +100,12 @@ class ScpiScreen:
 
     def judge(self, data: bytes) -> Verdict:
         """Return what is to be done with a whole message; raise `LimitError` if it may not be sent."""
-        is_short = len(data) <= _LONGEST_CACHED_BYTES
-        if is_short and (found := self._lasting.get(data) or self._current.get(data)) is not None:
+        is_short = len(data) <= LONGEST_KNOWN_BYTES
+        if is_short and (found := self.harmless.get(data) or self._current.get(data)) is not None:
             return found
         verdict, effect = self._judged(data)
         if is_short and effect is not Effect.CHANGES:
-            cache = self._lasting if effect is Effect.NONE else self._current
+            cache = self.harmless if effect is Effect.NONE else self._current
             if len(cache) >= _CACHED:
                 cache.clear()
             cache[data] = verdict

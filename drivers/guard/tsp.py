@@ -9,11 +9,10 @@ from drivers.errors import LimitError
 from drivers.guard.lua import Assignment, Call, Expression, Path, Row, Sum, Text, statements
 from drivers.guard.message import printable
 from drivers.guard.rule import Effect, Reply
-from drivers.guard.screen import Verdict
+from drivers.guard.screen import LONGEST_KNOWN_BYTES, Verdict
 from drivers.guard.state import State, Value
 
 _CACHED: Final = 1024
-_LONGEST_CACHED_BYTES: Final = 256
 _PRINTABLE: Final = re.compile(rb"[\t\r\n\x20-\x7e]*")
 _ERRORS: Final = re.compile(rb"[ \t]*print\([ \t]*errorqueue\.(?:count|next\([ \t]*\))[ \t]*\)[ \t\r\n]*")
 _CLEAN: Final = re.compile(rb"[+-]?0(?:\.0*)?(?:[eE][+-]?0+)?(?=[\s]|$)")
@@ -55,21 +54,22 @@ class TspScreen:
         self._name = name
         self._free = re.compile("|".join(f"(?:{pattern})" for pattern in rules.patterns))
         self._state = State()
-        self._lasting: dict[bytes, Verdict] = {}
+        self.harmless: dict[bytes, Verdict] = {}
+        """Verdicts on messages seen before that change nothing and that no state can forbid."""
 
     def judge(self, data: bytes) -> Verdict:
         """Return what is to be done with a whole message; raise `LimitError` if it may not be sent."""
-        is_short = len(data) <= _LONGEST_CACHED_BYTES
-        if is_short and (found := self._lasting.get(data)) is not None:
+        is_short = len(data) <= LONGEST_KNOWN_BYTES
+        if is_short and (found := self.harmless.get(data)) is not None:
             return found
         try:
             verdict, effect = self._judged(data)
         except LimitError as error:
             raise LimitError(f"{self._name}: {error}; {printable(data)!r} was not sent") from error
         if is_short and effect is Effect.NONE:
-            if len(self._lasting) >= _CACHED:
-                self._lasting.clear()
-            self._lasting[data] = verdict
+            if len(self.harmless) >= _CACHED:
+                self.harmless.clear()
+            self.harmless[data] = verdict
         return verdict
 
     @property
