@@ -156,7 +156,7 @@ class Proxy:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), connection:
             stale, self._stale = self._stale, b""
             connection.sendall(stale)
             received = b""
@@ -169,8 +169,6 @@ class Proxy:
                     message, received = received[:length], received[length:]
                     if not self._pass_on(connection, message):
                         return
-        with contextlib.suppress(OSError):
-            connection.close()
 
     def _may_read(self, connection: socket.socket) -> bool:
         fault = self._faults.get(len(self.messages))
