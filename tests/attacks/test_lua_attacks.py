@@ -5,6 +5,7 @@ is in the queue, no processor time beyond the limit is spent and no memory kept.
 code.
 """
 
+import gc
 import time
 import tomllib
 from dataclasses import dataclass
@@ -53,9 +54,16 @@ class Target:
 
     def attack(self, message: str | bytes, limit_s: float = sandbox.SECONDS) -> None:
         """Send a payload and see that it took no longer than it may."""
-        began_s = time.thread_time()
-        self.say(message)
-        assert time.thread_time() - began_s < limit_s + SLACK_S
+        # Python's own collector may pass over all that other tests have left, which is none of the script's time.
+        gc.collect()
+        gc.disable()
+        try:
+            began_s = time.thread_time()
+            self.say(message)
+            took_s = time.thread_time() - began_s
+        finally:
+            gc.enable()
+        assert took_s < limit_s + SLACK_S
 
     def check_intact(self) -> None:
         """See that instrument and bench are what they were before the attack."""
