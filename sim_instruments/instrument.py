@@ -30,6 +30,12 @@ def plain_error_reply(error: ScpiError) -> str:
     return f'{error.code},"{text}"'
 
 
+def signed_error_reply(error: ScpiError) -> str:
+    """Return an error as Keysight's instruments answer: with a sign before every number, zero included."""
+    text = error.text.replace('"', "'")
+    return f'{error.code:+d},"{text}"'
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
     """What differs between models outside their command tables."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from sim_instruments.instrument import Traits
+from sim_instruments.instrument import Traits, signed_error_reply
 from sim_instruments.instruments.keysight_33500b.channel import Channel
 from sim_instruments.instruments.keysight_33500b.settings import RATINGS_33500B, RATINGS_33600A, Ratings
 from sim_instruments.place import Place
@@ -56,7 +56,7 @@ class Keysight33500B:
         return Traits(
             identity=f"Agilent Technologies,{self._ratings.model},{self._place.serial},{self._ratings.firmware}",
             error_queue_depth=20,
-            error_reply=_error_reply,
+            error_reply=signed_error_reply,
             can_be_locked=True,
         )
 
@@ -128,11 +128,6 @@ class Keysight33500B:
 
     def _set(self, **changes: object) -> None:
         self._shared = replace(self._shared, **changes)
-
-
-def _error_reply(error: ScpiError) -> str:
-    text = error.text.replace('"', "'")
-    return f'{error.code:+d},"{text}"'
 
 
 def keysight_33500b(place: Place) -> Keysight33500B:

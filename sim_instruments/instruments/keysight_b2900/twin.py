@@ -11,7 +11,7 @@ from typing import Final, final
 
 import numpy as np
 
-from sim_instruments.instrument import Traits
+from sim_instruments.instrument import Traits, signed_error_reply
 from sim_instruments.instruments.keysight_b2900.channel import Channel
 from sim_instruments.instruments.keysight_b2900.readings import NO_READINGS, OutputFormat, columns, side_by_side
 from sim_instruments.instruments.keysight_b2900.stage import Stage
@@ -96,7 +96,7 @@ class KeysightB2900:
         return Traits(
             identity=f"Keysight Technologies,{name},{self._serial},{_FIRMWARE}",
             error_queue_depth=30,
-            error_reply=_error_reply,
+            error_reply=signed_error_reply,
             summary_bits=self._summary_bits,
             can_be_locked=True,
         )
@@ -225,7 +225,7 @@ class KeysightB2900:
         )
         return (
             Command("*OPT?", lambda: "0"),
-            Command(":SYSTem:ERRor:ALL?", lambda: all_errors(_error_reply)),
+            Command(":SYSTem:ERRor:ALL?", lambda: all_errors(signed_error_reply)),
             Command(":SYSTem:ERRor:CODE[:NEXT]?", lambda: code(status.next_error())),
             Command(":SYSTem:ERRor:CODE:ALL?", lambda: all_errors(code)),
             *setting(":SYSTem:LFRequency", _MAINS, lambda: str(self._line_hz), self._set_line),
@@ -324,8 +324,3 @@ class KeysightB2900:
 
 
 _MAINS = Integer(low=0, high=1000)
-
-
-def _error_reply(error: ScpiError) -> str:
-    text = error.text.replace('"', "'")
-    return f'{error.code:+d},"{text}"'
