@@ -144,7 +144,7 @@ def test_pyvisa_py_reaches_the_same_instrument_through_every_interface(bench_fil
 
 
 def test_a_large_block_over_hislip_arrives_whole_and_once(bench_file):
-    """How fast is measured by `benchmarks/transports.py`."""
+    """How fast is measured by `benchmarks/instruments.py`."""
     message = b"PATT:PUSH 0,#811200000" + bytes(11_200_000) + b"\n"
     with serving(bench_file) as (_, ready):
         manager = pyvisa.ResourceManager("@py")
