@@ -135,6 +135,7 @@ class Session:
         self.output = OutputState.UNKNOWN
         self._safe = safe
         self._remembered: tuple[Setting, ...] = ()
+        self._prepared_generation = -1
         self.identity = _identify(name, link, kind, title, expect_serial)
         link.claim(self.identity)
         self._hold = None if lock is None else InterfaceHold(lock, link, self._title)
@@ -187,6 +188,19 @@ class Session:
             found = self.ask(setting.query, scpi.parse_real)
             if not setting.is_met_by(found):
                 raise self.refusal(f"answers {found:g} to {setting.query} where {setting.value:g} was set")
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the driver's set-up was sent on this very connection and nothing has cast doubt on it since."""
+        return self._prepared_generation == self.link.generation
+
+    def mark_prepared(self) -> None:
+        """Take note that the driver's set-up is in the instrument."""
+        self._prepared_generation = self.link.generation
+
+    def forget_preparation(self) -> None:
+        """Take note that the set-up may be gone: whatever comes next sets everything up anew."""
+        self._prepared_generation = -1
 
     def remember(self, settings: Sequence[Setting]) -> None:
         """Take these settings for what `verify` must find from now on; replaces those remembered before."""

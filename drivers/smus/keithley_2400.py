@@ -79,7 +79,6 @@ class Keithley2400:
         self._voltage = voltage
         self._compliance = compliance
         self._level_v = 0.0
-        self._prepared_generation = -1
         session.read_output(OUTPUT)
 
     @property
@@ -95,7 +94,7 @@ class Keithley2400:
     def source_voltage(self, level_v: float, *, compliance_a: float) -> None:
         """Set the level and the compliance. The output stays as it is, except that the first call switches it off."""
         self._check(level_v, compliance_a)
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             self._prepare()
         # The compliance first, so that a new level never meets an old, wider one.
         self.session.command(f":SENS:CURR:PROT {scpi.format_number(compliance_a)}")
@@ -108,7 +107,7 @@ class Keithley2400:
 
     def output_on(self) -> None:
         """Switch the output on."""
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             raise InstrumentError(f"{self.name} has no level yet: call source_voltage first")
         self.session.output_on(OUTPUT)
 
@@ -152,7 +151,7 @@ class Keithley2400:
             return self._take(levels)
         finally:
             # The list stays the source's mode: what comes next sets everything up anew.
-            self._prepared_generation = -1
+            self.session.forget_preparation()
             self.output_off()
 
     @property
@@ -176,14 +175,10 @@ class Keithley2400:
         """Close the link. Does not touch the output; closing twice is allowed."""
         self.session.close()
 
-    @property
-    def _is_prepared(self) -> bool:
-        return self._prepared_generation == self.session.link.generation
-
     def _prepare(self) -> None:
         self.make_safe()
         set_up(self.session, _SETUP)
-        self._prepared_generation = self.session.link.generation
+        self.session.mark_prepared()
 
     def _check(self, level_v: float, compliance_a: float) -> None:
         self._voltage.check(level_v)
@@ -191,7 +186,7 @@ class Keithley2400:
         check_envelope(level_v, compliance_a)
 
     def _check_on(self) -> None:
-        if self.session.output is not OutputState.ON or not self._is_prepared:
+        if self.session.output is not OutputState.ON or not self.session.is_prepared:
             raise InstrumentError(
                 f"{self.name} cannot measure with its output {self.session.output}: switch it on first"
             )
@@ -215,7 +210,7 @@ class Keithley2400:
         voltage_v, current_a, states = table.T
         if not np.allclose(voltage_v, levels, rtol=1e-3, atol=1e-5):
             self.session.output = OutputState.UNKNOWN
-            self._prepared_generation = -1
+            self.session.forget_preparation()
             raise SettingsChanged(
                 f"{self.name} did not source what it was set to: a reset, or another client; set it up again"
             )

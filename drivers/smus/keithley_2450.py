@@ -74,7 +74,6 @@ class Keithley2450:
         self._voltage = voltage
         self._compliance = compliance
         self._level_v = 0.0
-        self._prepared_generation = -1
         language = session.ask("*LANG?", str)
         if language != "SCPI":
             raise InstrumentError(f"{session.name} speaks {language}: send `*LANG SCPI` and switch it off and on")
@@ -97,7 +96,7 @@ class Keithley2450:
     def source_voltage(self, level_v: float, *, compliance_a: float) -> None:
         """Set the level and the compliance. The output stays as it is, except that the first call switches it off."""
         self._check(level_v, compliance_a)
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             self._prepare()
         # The compliance first, so that a new level never meets an old, wider one.
         self.session.command(f":SOUR:VOLT:ILIM {scpi.format_number(compliance_a)}")
@@ -110,7 +109,7 @@ class Keithley2450:
 
     def output_on(self) -> None:
         """Switch the output on."""
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             raise InstrumentError(f"{self.name} has no level yet: call source_voltage first")
         self.session.output_on(OUTPUT)
 
@@ -182,14 +181,10 @@ class Keithley2450:
         """Close the link. Does not touch the output; closing twice is allowed."""
         self.session.close()
 
-    @property
-    def _is_prepared(self) -> bool:
-        return self._prepared_generation == self.session.link.generation
-
     def _prepare(self) -> None:
         self.make_safe()
         set_up(self.session, _SETUP)
-        self._prepared_generation = self.session.link.generation
+        self.session.mark_prepared()
 
     def _check(self, level_v: float, compliance_a: float) -> None:
         self._voltage.check(level_v)
@@ -201,7 +196,7 @@ class Keithley2450:
             )
 
     def _check_on(self) -> None:
-        if self.session.output is not OutputState.ON or not self._is_prepared:
+        if self.session.output is not OutputState.ON or not self.session.is_prepared:
             raise InstrumentError(
                 f"{self.name} cannot measure with its output {self.session.output}: switch it on first"
             )
@@ -243,7 +238,7 @@ class Keithley2450:
         is_right = np.isclose(voltage_v.astype(np.float64), levels, rtol=1e-2, atol=5e-3)
         if not np.all(was_on & (is_right | _limited(states))):
             self.session.output = OutputState.UNKNOWN
-            self._prepared_generation = -1
+            self.session.forget_preparation()
             raise SettingsChanged(
                 f"{self.name} did not source what it was set to: a reset, or another client; set it up again"
             )

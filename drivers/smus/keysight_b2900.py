@@ -83,7 +83,6 @@ class KeysightB2900:
         self._voltage = voltage
         self._compliance = compliance
         self._settings: tuple[Setting, ...] = ()
-        self._prepared_generation = -1
         session.read_output(self._output)
 
     @property
@@ -104,7 +103,7 @@ class KeysightB2900:
             InstrumentError: if the instrument refused, as it does above 42 V while the interlock is open.
         """
         self._check(np.array([level_v], np.float64), compliance_a)
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             self._prepare()
         # The compliance first, so that a new level never meets an old, wider one.
         self.session.command(f"{self._sense}:CURR:PROT {scpi.format_number(compliance_a)}")
@@ -120,7 +119,7 @@ class KeysightB2900:
 
     def output_on(self) -> None:
         """Switch the output on."""
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             raise InstrumentError(f"{self.name} has no level yet: call source_voltage first")
         self.session.output_on(self._output)
         self._remember_on()
@@ -180,7 +179,7 @@ class KeysightB2900:
             readings, sourced = self._run(f":INIT {self._list}", levels.size, period_s)
         finally:
             # The list mode goes with the next preparation.
-            self._prepared_generation = -1
+            self.session.forget_preparation()
             self.output_off()
         # A sweep stays on the range of its highest level, whose resolution is what the small levels get.
         resolution_v = 1e-6 + 1e-4 * float(np.abs(levels).max())
@@ -211,16 +210,12 @@ class KeysightB2900:
         """Close the link. Does not touch the output; closing twice is allowed."""
         self.session.close()
 
-    @property
-    def _is_prepared(self) -> bool:
-        return self._prepared_generation == self.session.link.generation
-
     def _prepare(self) -> None:
         self.make_safe()
         for command in self._setup():
             self.session.command(command)
         self.session.check_errors("setting up")
-        self._prepared_generation = self.session.link.generation
+        self.session.mark_prepared()
 
     def _setup(self) -> tuple[str, ...]:
         channel = self._channel

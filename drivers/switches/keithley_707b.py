@@ -55,7 +55,6 @@ class Keithley707B:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._prepared_generation = -1
         session.output = OutputState.NONE
 
     @property
@@ -116,11 +115,11 @@ class Keithley707B:
 
     def _prepare(self) -> None:
         """Choose break before make, once for each connection: make before break would join two devices."""
-        if self._prepared_generation == self.session.link.generation:
+        if self.session.is_prepared:
             return
         self.session.command(f"{_RULE} = {_BREAK_BEFORE_MAKE}")
         self.session.confirm((Setting(query=f"print({_RULE})", value=_BREAK_BEFORE_MAKE),))
-        self._prepared_generation = self.session.link.generation
+        self.session.mark_prepared()
 
 
 MODEL = Model(

@@ -60,7 +60,6 @@ class Keithley2600B:
         self._compliance = compliance
         self._level = Setting(query=f"print({self._smu}.source.levelv)", value=0.0)
         self._limit = Setting(query=f"print({self._smu}.source.limiti)", value=0.0)
-        self._prepared_generation = -1
         self._read_output()
 
     @property
@@ -77,13 +76,13 @@ class Keithley2600B:
         """Set the level and the compliance. The output stays as it is, except that the first call switches it off."""
         self._voltage.check(level_v)
         self._compliance.check(compliance_a)
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             self._prepare()
         self._set_source(level_v, compliance_a)
 
     def output_on(self) -> None:
         """Switch the output on and see that it is."""
-        if not self._is_prepared:
+        if not self.session.is_prepared:
             raise InstrumentError(f"{self.name} has no level yet: call source_voltage first")
         self._switch_on()
 
@@ -143,7 +142,7 @@ class Keithley2600B:
         # The output is at 0 V until the trigger model takes over, and again when it is through.
         self._set_source(0.0, compliance_a)
         # What a sweep leaves behind when it fails is set up anew.
-        self._prepared_generation = -1
+        self.session.forget_preparation()
         try:
             self._run_sweep(levels)
         finally:
@@ -201,10 +200,6 @@ class Keithley2600B:
         """Close the link. Does not touch the output; closing twice is allowed."""
         self.session.close()
 
-    @property
-    def _is_prepared(self) -> bool:
-        return self._prepared_generation == self.session.link.generation
-
     def _prepare(self) -> None:
         self.make_safe()
         name = self._smu
@@ -219,7 +214,7 @@ class Keithley2600B:
         ):
             self.session.command(command)
         self.session.check_errors("setting up")
-        self._prepared_generation = self.session.link.generation
+        self.session.mark_prepared()
 
     def _set(self, attribute: str, value: float) -> None:
         self.session.command(f"{self._smu}.{attribute} = {scpi.format_number(value)}")
