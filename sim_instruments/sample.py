@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sim_instruments.clock import VirtualClock
 from sim_instruments.ledger import DETAILED_DEVICES, Entry, Ledger
 from sim_instruments.nonvolatile import Memory
-from sim_instruments.physics.compact import CompactWalls, Drive, Moved, WallParameters
+from sim_instruments.physics.compact import CompactWalls, WallParameters
 from sim_instruments.physics.readout import ReadoutParameters, read_range, read_selected
+from sim_instruments.physics.walls import Drive, Moved
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Spread = Annotated[float, Field(ge=0, le=0.2)]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.instrument import Traits
-from sim_instruments.physics.compact import Drive
+from sim_instruments.physics.walls import Drive
 from sim_instruments.place import Place
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Block, Integer, Real

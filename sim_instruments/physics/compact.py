@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sim_instruments.physics.normal import fill_normals
 from sim_instruments.physics.philox import BLOCK, fill_words
+from sim_instruments.physics.walls import Drive, Moved
 
 _SPREAD_PURPOSE = 1
 _PULSE_PURPOSE = 2
@@ -57,26 +58,6 @@ class WallParameters:
         """Return the mean displacement of one pulse, fraction of the track."""
         overdrive = max(0.0, amplitude_v - self.threshold_v) / (self.reference_amplitude_v - self.threshold_v)
         return velocity_m_s * overdrive * width_s / self.track_length_m
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drive:
-    """One push and one pull pulse shape."""
-
-    push_amplitude_v: float
-    push_width_s: float
-    pull_amplitude_v: float
-    pull_width_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
-    """What one event delivered."""
-
-    push_pulses: int
-    pull_pulses: int
-    busy_s: float
-    """Pulse time when the devices of a block of 1024 are driven in parallel and the blocks one after another."""
 
 
 @final

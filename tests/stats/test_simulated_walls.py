@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim_instruments.physics.compact import CompactWalls, Drive, WallParameters
+from sim_instruments.physics.compact import CompactWalls, WallParameters
 from sim_instruments.physics.readout import ReadoutParameters, read_range, read_selected
+from sim_instruments.physics.walls import Drive
 
 DEVICES = 200_000
 DRIVE = Drive(push_amplitude_v=1.5, push_width_s=1e-7, pull_amplitude_v=1.5, pull_width_s=1e-7)

@@ -13,7 +13,7 @@ import pytest
 from sim_instruments.bench import SimulatedBench, open_bench
 from sim_instruments.config import BenchConfig, BenchFileError
 from sim_instruments.nonvolatile import StateError
-from sim_instruments.physics.compact import Drive
+from sim_instruments.physics.walls import Drive
 
 DEVICES = 3000
 DRIVE = Drive(push_amplitude_v=1.5, push_width_s=1e-6, pull_amplitude_v=1.5, pull_width_s=1e-6)
