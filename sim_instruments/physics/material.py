@@ -21,7 +21,7 @@ from sim_instruments.physics.constants import (
     HBAR_J_S,
     VACUUM_PERMEABILITY_H_M,
 )
-from sim_instruments.physics.quantity import NonNegative, Positive
+from sim_instruments.physics.quantity import Positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
