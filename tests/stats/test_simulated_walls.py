@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim_instruments.physics.compact import CompactWalls, WallParameters
+from sim_instruments.physics.compact.parameters import CompactParameters
+from sim_instruments.physics.compact.walls import CompactWalls
 from sim_instruments.physics.readout import ReadoutParameters, read_range, read_selected
 from sim_instruments.physics.walls import Drive
 
@@ -30,7 +31,8 @@ def _walls(*, spread: float = 0.0, position: float = 0.5, seed: int = 1, **chang
         "asymmetry_dtod": spread,
         "fano_dtod": spread,
     }
-    return CompactWalls(DEVICES, seed, position, WallParameters(**(values | changes)))
+    state = {"position": np.full(DEVICES, position, np.float32)}
+    return CompactWalls(DEVICES, seed, CompactParameters(**(values | changes)), state)
 
 
 def _counts(number: int) -> np.ndarray:

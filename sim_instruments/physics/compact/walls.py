@@ -1,0 +1,88 @@
+"""Walls that move by the compact model."""
+
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_instruments.physics.compact.kernel import draw_spread, move_range, move_selected
+from sim_instruments.physics.compact.parameters import CompactParameters
+from sim_instruments.physics.philox import BLOCK
+from sim_instruments.physics.walls import Drive, Kept, Moved
+
+
+@final
+class CompactWalls:
+    """Positions and individual properties of many walls.
+
+    Args:
+        count: number of devices.
+        seed: 64-bit seed of everything random.
+        parameters: what the devices have in common.
+        state: arrays of `kept`, by name; worked on in place.
+
+    Attributes:
+        position: float32, shape (count,), fraction of the track, 0 to 1.
+    """
+
+    def __init__(self, count: int, seed: int, parameters: CompactParameters, state: dict[str, NDArray[Any]]) -> None:
+        self.parameters = parameters
+        self.position = state["position"]
+        self._seed = seed
+        self._spread = np.empty((3, count), np.int8)
+        draw_spread(self._spread, seed)
+
+    @staticmethod
+    def kept(parameters: CompactParameters) -> tuple[Kept, ...]:
+        """Return what is kept of each device when the power is off."""
+        position = Kept(name="position", dtype=np.dtype(np.float32), initial=0.5)
+        pinning = Kept(name="pinning", dtype=np.dtype(np.float32), initial=0.0)
+        return (position, pinning) if parameters.memory_ratio < 1 else (position,)
+
+    def pulse_range(
+        self, first: int, push: NDArray[np.uint8], pull: NDArray[np.uint8], drive: Drive, event: int
+    ) -> Moved:
+        """Apply `push[i]` pushes and `pull[i]` pulls to device `first + i`. Moves the walls.
+
+        Args:
+            first: first device.
+            push: uint8, shape (n,).
+            pull: uint8, shape (n,).
+            drive: the pulse shapes.
+            event: number that keys the random draw; never used twice.
+        """
+        blocks = _blocks(first, len(push))
+        totals = np.zeros((blocks, 2), np.int64)
+        busy = np.zeros(blocks, np.float64)
+        move_range(self.position, self._spread, first, push, pull, *self._law(drive), event, self._seed, totals, busy)
+        return Moved(push_pulses=int(totals[:, 0].sum()), pull_pulses=int(totals[:, 1].sum()), busy_s=float(busy.sum()))
+
+    def pulse_selected(
+        self, devices: NDArray[np.uint32], push: NDArray[np.int64], pull: NDArray[np.int64], drive: Drive, event: int
+    ) -> Moved:
+        """Apply `push[i]` pushes and `pull[i]` pulls to `devices[i]`, no device twice. Moves the walls."""
+        move_selected(self.position, self._spread, devices, push, pull, *self._law(drive), event, self._seed)
+        busy_s = float((push * drive.push_width_s + pull * drive.pull_width_s).max(initial=0.0))
+        return Moved(push_pulses=int(push.sum()), pull_pulses=int(pull.sum()), busy_s=busy_s)
+
+    def rest(self, duration_s: float, event: int) -> None:
+        """Let time pass: these walls stay where they are."""
+
+    def _law(self, drive: Drive) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...], tuple[float, float]]:
+        p = self.parameters
+        steps = (
+            p.mean_step(p.push_velocity_m_s, drive.push_amplitude_v, drive.push_width_s),
+            p.mean_step(p.pull_velocity_m_s, drive.pull_amplitude_v, drive.pull_width_s),
+            p.push_fano_length_m / p.track_length_m,
+            p.pull_fano_length_m / p.track_length_m,
+        )
+        spreads = (p.velocity_dtod, p.asymmetry_dtod, p.fano_dtod)
+        return (
+            tuple(np.float32(value) for value in steps),
+            tuple(np.float32(value) for value in spreads),
+            (drive.push_width_s, drive.pull_width_s),
+        )
+
+
+def _blocks(first: int, count: int) -> int:
+    return (first + count - 1) // BLOCK - first // BLOCK + 1 if count else 0
