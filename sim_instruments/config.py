@@ -76,5 +76,11 @@ def read_bench_file(path: Path) -> BenchConfig:
                 f"{path}: this describes a laboratory, not a simulated bench, which has a [sample]: give the file that "
                 "its `library` names"
             ) from error
-        places = (f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
+        places = (f"{_place(item['loc'])}: {item['msg']}" for item in error.errors())
         raise BenchFileError(f"{path}: " + "; ".join(places)) from error
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Return the key as the file has it: the name of the walls' model, which pydantic puts behind `wall`, is no key."""
+    keys = [str(key) for before, key in zip(("", *location), location, strict=False) if before != "wall"]
+    return ".".join(keys) or "file"

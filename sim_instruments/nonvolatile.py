@@ -1,10 +1,11 @@
-"""What survives power-off: wall positions and counters in memory-mapped files.
+"""What survives power-off: the walls' state and counters in memory-mapped files.
 
 The kernel keeps written pages of a mapped file when the process is killed, so nothing is lost by `kill -9` and no write
 ever waits for a disk. A power cut of the computer itself may lose the last seconds.
 
-A folder holds `positions.f32`, one little-endian float32 a device, and `counters.bin`, one record with a fingerprint of
-the sample's description: the state of one sample is not taken for another's. `lock` keeps a second process out.
+A folder holds one file for each number that the walls' model keeps per device, `position.f32` and others,
+little-endian, and `counters.bin`, one record with a fingerprint of the sample's description: the state of one sample is
+not taken for another's. `lock` keeps a second process out.
 """
 
 import fcntl
@@ -19,7 +20,9 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-_MAGIC: Final = b"DWSTATE1"
+from sim_instruments.physics.walls import Kept
+
+_MAGIC: Final = b"DWSTATE2"
 _CONTROLLERS: Final = 16
 
 _CONTROLLER: Final = np.dtype([("serial", "S64"), ("tag", "<i8"), ("push_pulses", "<i8"), ("pull_pulses", "<i8")])
@@ -44,33 +47,34 @@ class StateError(ValueError):
 
 @final
 class Memory:
-    """Positions and counters of one sample. Built by `volatile` or `kept_in`.
+    """State of the walls and counters of one sample. Built by `volatile` or `kept_in`.
 
     Attributes:
-        position: float32, shape (devices,), fraction of the track.
+        state: the arrays that the walls' model keeps, by name, each of shape (devices,).
         counters: the record, shape (1,): `events`, `time_s`, `push_pulses`, `pull_pulses`, `energy_j`.
         power_ons: how often the sample was switched on before; 0 the first time.
     """
 
-    def __init__(self, position: NDArray[np.float32], counters: NDArray[Any], files: "_Files | None") -> None:
-        self.position = position
+    def __init__(self, state: dict[str, NDArray[Any]], counters: NDArray[Any], files: "_Files | None") -> None:
+        self.state = state
         self.counters = counters
         self.power_ons = int(counters["power_ons"][0])
         self._files = files
 
     @classmethod
-    def volatile(cls, devices: int, initial_position: float) -> "Memory":
+    def volatile(cls, devices: int, kept: tuple[Kept, ...]) -> "Memory":
         """Return a memory that ends with the process."""
-        return cls(np.full(devices, initial_position, np.float32), np.zeros(1, _RECORD), None)
+        state = {one.name: np.full(devices, one.initial, one.dtype) for one in kept}
+        return cls(state, np.zeros(1, _RECORD), None)
 
     @classmethod
-    def kept_in(cls, folder: Path, devices: int, initial_position: float, description: dict[str, Any]) -> "Memory":
+    def kept_in(cls, folder: Path, devices: int, kept: tuple[Kept, ...], description: dict[str, Any]) -> "Memory":
         """Open the state in a folder, or start it there. The folder is made if need be.
 
         Args:
             folder: where the files are.
             devices: number of devices.
-            initial_position: where every wall starts if there is no state yet.
+            kept: what is kept of each device, and where it starts if there is no state yet.
             description: all that makes this sample what it is; another one is refused.
 
         Raises:
@@ -82,17 +86,17 @@ class Memory:
             raise _unusable(folder, error) from error
         try:
             if not files.counters.exists():
-                files.start(devices, initial_position, _fingerprint(description))
+                files.start(devices, kept, _fingerprint(description))
             counters = files.map(files.counters, _RECORD, 1)
             _check(counters, folder, _fingerprint(description))
-            position = files.map(files.positions, np.dtype("<f4"), devices)
+            state = {one.name: files.map(files.array(one), one.dtype.newbyteorder("<"), devices) for one in kept}
         except StateError:
             files.close()
             raise
         except OSError as error:
             files.close()
             raise _unusable(folder, error) from error
-        memory = cls(position, counters, files)
+        memory = cls(state, counters, files)
         counters["power_ons"] += 1
         return memory
 
@@ -123,7 +127,6 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.positions = folder / "positions.f32"
         self.counters = folder / "counters.bin"
         self._maps: list[mmap.mmap] = []
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -137,12 +140,17 @@ class _Files:
                 f"{folder}: another simulated bench uses this state: stop it or name another folder"
             ) from None
 
-    def start(self, devices: int, initial_position: float, fingerprint: bytes) -> None:
+    def array(self, kept: Kept) -> Path:
+        """Return the file of one array."""
+        return self.folder / f"{kept.name}.{kept.dtype.kind}{8 * kept.dtype.itemsize}"
+
+    def start(self, devices: int, kept: tuple[Kept, ...], fingerprint: bytes) -> None:
         """Write a fresh state. The counters come last: without them there is no state."""
         new = self.folder / "new"
-        with new.open("wb") as file:
-            np.full(devices, initial_position, "<f4").tofile(file)
-        os.replace(new, self.positions)
+        for one in kept:
+            with new.open("wb") as file:
+                np.full(devices, one.initial, one.dtype.newbyteorder("<")).tofile(file)
+            os.replace(new, self.array(one))
         counters = np.zeros(1, _RECORD)
         counters["magic"], counters["fingerprint"] = _MAGIC, fingerprint
         with new.open("wb") as file:

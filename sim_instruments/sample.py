@@ -1,6 +1,7 @@
 """The sample: the one set of devices that every instrument of the bench reaches."""
 
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, final
 
@@ -11,35 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sim_instruments.clock import VirtualClock
 from sim_instruments.ledger import DETAILED_DEVICES, Entry, Ledger
 from sim_instruments.nonvolatile import Memory
-from sim_instruments.physics.compact import CompactWalls, WallParameters
+from sim_instruments.physics.quantity import Positive
 from sim_instruments.physics.readout import ReadoutParameters, read_range, read_selected
 from sim_instruments.physics.walls import Drive, Moved
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Spread = Annotated[float, Field(ge=0, le=0.2)]
-
-
-class WallTable(BaseModel):
-    """`[sample.wall]`: the compact model's parameters, as in `WallParameters`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    track_length_m: Positive
-    reference_amplitude_v: Positive
-    threshold_v: Annotated[float, Field(ge=0)]
-    push_velocity_m_s: Positive
-    pull_velocity_m_s: Positive
-    push_fano_length_m: Positive
-    pull_fano_length_m: Positive
-    velocity_dtod: Spread
-    asymmetry_dtod: Spread
-    fano_dtod: Spread
-
-    @model_validator(mode="after")
-    def _reference_moves_walls(self) -> "WallTable":
-        if self.reference_amplitude_v <= self.threshold_v:
-            raise ValueError("reference_amplitude_v must lie above threshold_v")
-        return self
+from sim_instruments.wall_models import WallModel, WallParameters, wall_model
 
 
 class ElectricalTable(BaseModel):
@@ -71,14 +47,14 @@ class ReadoutTable(BaseModel):
 class SampleConfig(BaseModel):
     """`[sample]`: the devices of a simulated bench."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     devices: Annotated[int, Field(ge=1, le=1 << 30)]
     seed: Annotated[int, Field(ge=0, lt=1 << 63)]
     initial_position: Annotated[float, Field(ge=0, le=1)] = 0.5
     state: Annotated[str, Field(min_length=1)] | None = None
     """Folder that keeps walls and counters over the end of the program, relative to the bench file; None keeps none."""
-    wall: WallTable
+    wall: WallParameters
     electrical: ElectricalTable
     readout: ReadoutTable
 
@@ -89,14 +65,12 @@ class Sample:
 
     def __init__(self, config: SampleConfig) -> None:
         self.config = config
-        self.memory = _memory(config)
+        model = wall_model(config.wall)
+        self.memory = _memory(config, model)
         counters = self.memory.counters
         self.ledger = Ledger(counters)
         self.clock = VirtualClock(counters)
-        self.walls = CompactWalls(
-            config.devices, config.seed, config.initial_position, WallParameters(**config.wall.model_dump())
-        )
-        self.walls.position = self.memory.position
+        self.walls = model.build(config.devices, config.seed, self.memory.state)
         self._readout = ReadoutParameters(
             conductance_low_s=config.electrical.conductance_low_s,
             conductance_high_s=config.electrical.conductance_high_s,
@@ -231,8 +205,9 @@ class Sample:
         )
 
 
-def _memory(config: SampleConfig) -> Memory:
+def _memory(config: SampleConfig, model: WallModel) -> Memory:
+    kept = tuple(replace(one, initial=config.initial_position) if one.name == "position" else one for one in model.kept)
     if config.state is None:
-        return Memory.volatile(config.devices, config.initial_position)
+        return Memory.volatile(config.devices, kept)
     description = config.model_dump(mode="json", exclude={"state"})
-    return Memory.kept_in(Path(config.state), config.devices, config.initial_position, description)
+    return Memory.kept_in(Path(config.state), config.devices, kept, description)

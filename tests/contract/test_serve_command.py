@@ -178,20 +178,20 @@ def test_a_kill_in_the_middle_loses_nothing_that_was_acknowledged(bench_file, tm
     with serving(bench_file, "--state", state) as (process, ready), connected(ready) as connection:
         last = int(ask(connection, b"PATT:TAG?\n"))
         before, after = _positions_of_an_uninterrupted_bench(bench_file, 19, 20)
-        found = np.fromfile(state / "positions.f32", np.float32)
+        found = np.fromfile(state / "position.f32", np.float32)
         # The pattern that nobody acknowledged may be there or not, device by device; the others are there whole.
         assert last in (19, 20)
         assert ((found == before) | ((found == after) & (last == 20))).all()
         assert fire(connection, 21) == b"21"
-        kept = (state / "positions.f32").read_bytes()
+        kept = (state / "position.f32").read_bytes()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     with serving(bench_file, "--state", state) as (_, ready), connected(ready) as connection:
         assert ask(connection, b"PATT:DEL?\n") == b"21,%d,0" % COUNTS.sum()
-        assert (state / "positions.f32").read_bytes() == kept
+        assert (state / "position.f32").read_bytes() == kept
         # An old tag moves nothing, however often its message arrives.
         fire(connection, 21)
-        assert (state / "positions.f32").read_bytes() == kept
+        assert (state / "position.f32").read_bytes() == kept
 
 
 def test_noise_goes_on_where_a_killed_server_stopped(bench_file, tmp_path):

@@ -82,10 +82,10 @@ def test_a_fresh_state_is_the_bench_without_one(tmp_path):
 @pytest.mark.parametrize("other", [{"seed": 5}, {"initial_position": 0.25}, {"devices": DEVICES + 1}])
 def test_the_state_of_another_sample_is_refused(tmp_path, other):
     make(tmp_path).close()
-    before = (tmp_path / "positions.f32").read_bytes()
+    before = (tmp_path / "position.f32").read_bytes()
     with pytest.raises(StateError, match="another description"):
         make(tmp_path, **other)
-    assert (tmp_path / "positions.f32").read_bytes() == before
+    assert (tmp_path / "position.f32").read_bytes() == before
     make(tmp_path).close()
 
 
@@ -97,7 +97,7 @@ def test_a_state_in_use_is_refused_until_it_is_closed(tmp_path):
     make(tmp_path).close()
 
 
-@pytest.mark.parametrize("name", ["positions.f32", "counters.bin"])
+@pytest.mark.parametrize("name", ["position.f32", "counters.bin"])
 def test_a_damaged_state_is_refused(tmp_path, name):
     make(tmp_path).close()
     whole = (tmp_path / name).read_bytes()
@@ -116,7 +116,7 @@ def test_a_bench_file_names_the_folder_relative_to_itself(tmp_path):
     text = "\n".join(lines).replace("devices = 11_534_336", 'devices = 3000\nstate = "kept"')
     (tmp_path / "sim.toml").write_text(text)
     open_bench(tmp_path / "sim.toml").close()
-    assert (tmp_path / "kept" / "positions.f32").stat().st_size == 4 * 3000
+    assert (tmp_path / "kept" / "position.f32").stat().st_size == 4 * 3000
     (tmp_path / "sim.toml").write_text(text.replace("seed = 2", "seed = 3"))
     with pytest.raises(BenchFileError, match=r"sim\.toml: .*another description"):
         open_bench(tmp_path / "sim.toml")
