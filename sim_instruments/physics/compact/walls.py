@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.physics.compact.kernel import draw_spread, move_range, move_selected
+from sim_instruments.physics.compact.law_kernel import move_range_by_law, move_selected_by_law
+from sim_instruments.physics.compact.laws import CODES, GAUSSIAN
 from sim_instruments.physics.compact.parameters import CompactParameters
 from sim_instruments.physics.philox import BLOCK
 from sim_instruments.physics.walls import Drive, Kept, Moved
@@ -29,6 +31,7 @@ class CompactWalls:
         self.parameters = parameters
         self.position = state["position"]
         self._seed = seed
+        self._code = CODES[parameters.law]
         self._spread = np.empty((3, count), np.int8)
         draw_spread(self._spread, seed)
 
@@ -54,14 +57,28 @@ class CompactWalls:
         blocks = _blocks(first, len(push))
         totals = np.zeros((blocks, 2), np.int64)
         busy = np.zeros(blocks, np.float64)
-        move_range(self.position, self._spread, first, push, pull, *self._law(drive), event, self._seed, totals, busy)
+        if self._code == GAUSSIAN:
+            move_range(
+                self.position, self._spread, first, push, pull, *self._law(drive), event, self._seed, totals, busy
+            )
+        else:
+            widths = (drive.push_width_s, drive.pull_width_s)
+            move_range_by_law(
+                self.position, self._spread, first, push, pull, *self._step_law(drive), widths, event, self._seed,
+                totals, busy,
+            )  # fmt: skip
         return Moved(push_pulses=int(totals[:, 0].sum()), pull_pulses=int(totals[:, 1].sum()), busy_s=float(busy.sum()))
 
     def pulse_selected(
         self, devices: NDArray[np.uint32], push: NDArray[np.int64], pull: NDArray[np.int64], drive: Drive, event: int
     ) -> Moved:
         """Apply `push[i]` pushes and `pull[i]` pulls to `devices[i]`, no device twice. Moves the walls."""
-        move_selected(self.position, self._spread, devices, push, pull, *self._law(drive), event, self._seed)
+        if self._code == GAUSSIAN:
+            move_selected(self.position, self._spread, devices, push, pull, *self._law(drive), event, self._seed)
+        else:
+            move_selected_by_law(
+                self.position, self._spread, devices, push, pull, *self._step_law(drive), event, self._seed
+            )
         busy_s = float((push * drive.push_width_s + pull * drive.pull_width_s).max(initial=0.0))
         return Moved(push_pulses=int(push.sum()), pull_pulses=int(pull.sum()), busy_s=busy_s)
 
@@ -82,6 +99,17 @@ class CompactWalls:
             tuple(np.float32(value) for value in spreads),
             (drive.push_width_s, drive.pull_width_s),
         )
+
+    def _step_law(self, drive: Drive) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], int, float]:
+        p = self.parameters
+        steps = (
+            p.mean_step(p.push_velocity_m_s, drive.push_amplitude_v, drive.push_width_s),
+            p.mean_step(p.pull_velocity_m_s, drive.pull_amplitude_v, drive.pull_width_s),
+            p.push_fano_length_m / p.track_length_m,
+            p.pull_fano_length_m / p.track_length_m,
+        )
+        gains = (p.push_gain_slope, p.push_gain_curvature, p.pull_gain_slope, p.pull_gain_curvature)
+        return steps, (p.velocity_dtod, p.asymmetry_dtod, p.fano_dtod), gains, self._code, p.hop_cv
 
 
 def _blocks(first: int, count: int) -> int:
