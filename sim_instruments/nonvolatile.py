@@ -33,6 +33,7 @@ _RECORD: Final = np.dtype(
         ("power_ons", "<i8"),
         ("events", "<i8"),
         ("time_s", "<f8"),
+        ("rested_s", "<f8"),
         ("push_pulses", "<i8"),
         ("pull_pulses", "<i8"),
         ("energy_j", "<f8"),
@@ -51,7 +52,7 @@ class Memory:
 
     Attributes:
         state: the arrays that the walls' model keeps, by name, each of shape (devices,).
-        counters: the record, shape (1,): `events`, `time_s`, `push_pulses`, `pull_pulses`, `energy_j`.
+        counters: the record, shape (1,): `events`, `time_s`, `rested_s`, `push_pulses`, `pull_pulses`, `energy_j`.
         power_ons: how often the sample was switched on before; 0 the first time.
     """
 
