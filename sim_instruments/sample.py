@@ -7,41 +7,17 @@ from typing import Annotated, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from sim_instruments.clock import VirtualClock
 from sim_instruments.ledger import DETAILED_DEVICES, Entry, Ledger
 from sim_instruments.nonvolatile import Memory
-from sim_instruments.physics.quantity import Positive
-from sim_instruments.physics.readout import ReadoutParameters, read_range, read_selected
+from sim_instruments.physics.readout import read_range, read_selected
+from sim_instruments.physics.readout.array_law import array_law
+from sim_instruments.physics.readout.contacts import Contacts
+from sim_instruments.physics.readout.parameters import Converter, Electrical
 from sim_instruments.physics.walls import Drive, Moved
 from sim_instruments.wall_models import WallModel, WallParameters, wall_model
-
-
-class ElectricalTable(BaseModel):
-    """`[sample.electrical]`: the devices as seen by a meter."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    conductance_low_s: Positive
-    conductance_high_s: Positive
-    write_resistance_ohm: Positive
-
-    @model_validator(mode="after")
-    def _high_above_low(self) -> "ElectricalTable":
-        if self.conductance_high_s <= self.conductance_low_s:
-            raise ValueError("conductance_high_s must lie above conductance_low_s")
-        return self
-
-
-class ReadoutTable(BaseModel):
-    """`[sample.readout]`: the array's own read-out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    conductance_noise_s: Annotated[float, Field(ge=0)]
-    code_offset_s: Annotated[float, Field(ge=0)]
-    code_lsb_s: Positive
 
 
 class SampleConfig(BaseModel):
@@ -55,8 +31,8 @@ class SampleConfig(BaseModel):
     state: Annotated[str, Field(min_length=1)] | None = None
     """Folder that keeps walls and counters over the end of the program, relative to the bench file; None keeps none."""
     wall: WallParameters
-    electrical: ElectricalTable
-    readout: ReadoutTable
+    electrical: Electrical
+    readout: Converter
 
 
 @final
@@ -71,11 +47,8 @@ class Sample:
         self.ledger = Ledger(counters)
         self.clock = VirtualClock(counters)
         self.walls = model.build(config.devices, config.seed, self.memory.state)
-        self._readout = ReadoutParameters(
-            conductance_low_s=config.electrical.conductance_low_s,
-            conductance_high_s=config.electrical.conductance_high_s,
-            **config.readout.model_dump(),
-        )
+        self._read_law = array_law(config.electrical, config.readout)
+        self.contacts = Contacts(config.electrical, self.walls.position, (config.seed, self.memory.power_ons))
         # Fresh memory for every read of a large array would cost more than the read.
         self._codes = np.empty(config.devices, np.uint16)
 
@@ -139,18 +112,17 @@ class Sample:
 
     def conductance_s(self, device: int) -> float:
         """Return one device's conductance without noise, siemens."""
-        low, high = self.config.electrical.conductance_low_s, self.config.electrical.conductance_high_s
-        return low + (high - low) * float(self.walls.position[device])
+        return self.contacts.conductance_s(device)
 
     def read_codes(self, first: int, count: int) -> NDArray[np.uint16]:
         """Read a range of devices; the codes are overwritten by the next read."""
         codes = self._codes[:count]
-        read_range(self.walls.position, first, codes, self._readout, self._next_event(), self.config.seed)
+        read_range(self.walls.position, first, codes, self._read_law, self._next_event(), self.config.seed)
         return codes
 
     def read_codes_selected(self, devices: NDArray[np.uint32]) -> NDArray[np.uint16]:
         """Read these devices."""
-        return read_selected(self.walls.position, devices, self._readout, self._next_event(), self.config.seed)
+        return read_selected(self.walls.position, devices, self._read_law, self._next_event(), self.config.seed)
 
     def noise_source(self, serial: str) -> np.random.Generator:
         """Return an instrument's own source of noise, which is another one each time the bench is switched on."""

@@ -1,4 +1,4 @@
-"""The output stage of a source-measure unit on a resistive load: what it puts out, what it reads, what limits it."""
+"""The output stage of a source-measure unit on a load: what it puts out, what it reads, what limits it."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.place import Place
+from sim_instruments.physics.readout.load import Load
+
+SourceFunction = Literal["VOLT", "CURR"]
+"""What is sourced: volts, limited in amperes, or amperes, limited in volts."""
 
 LINE_FREQUENCY_HZ = 50.0
 """Mains frequency: one power-line cycle is 20 ms."""
@@ -29,18 +32,11 @@ class OperatingPoint:
     """Whether the compliance holds it."""
 
 
-def measured_conductance_s(place: Place) -> float:
-    """Return the conductance between the terminals, siemens: that of every device the measure row reaches."""
-    return math.fsum(place.sample.conductance_s(device) for device in place.wiring.measured_devices())
-
-
-def operating_point(
-    function: Literal["VOLT", "CURR"], level: float, limit: float, conductance_s: float
-) -> OperatingPoint:
+def operating_point(function: SourceFunction, level: float, limit: float, conductance_s: float) -> OperatingPoint:
     """Return where a source with a compliance settles on a conductance.
 
     Args:
-        function: what is sourced: volts, limited in amperes, or amperes, limited in volts.
+        function: what is sourced.
         level: the level, signed.
         limit: the compliance, a magnitude.
         conductance_s: the load; 0 is an open circuit.
@@ -111,18 +107,26 @@ class Meter:
 
 
 def settle(
-    function: Literal["VOLT", "CURR"], levels: NDArray[np.float64], limit: float, conductance_s: float
+    function: SourceFunction, levels: NDArray[np.float64], limit: float, load: Load
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return voltages, currents and where the compliance holds, for many levels: `operating_point` at once."""
+    """Return voltages, currents and where the compliance holds, for many levels on any load: `operating_point` at once.
+
+    Args:
+        function: what is sourced.
+        levels: signed, shape (readings,).
+        limit: the compliance, a magnitude.
+        load: what is between the terminals.
+    """
     if function == "VOLT":
-        wanted_a = levels * conductance_s
+        wanted_a = load.current_a(levels)
         is_limited = np.abs(wanted_a) > limit
         current_a = np.where(is_limited, np.copysign(limit, wanted_a), wanted_a)
-        # Where the limit holds there is a conductance.
-        return np.where(is_limited, current_a / (conductance_s or 1.0), levels), current_a, is_limited
-    is_limited = np.abs(levels) > limit * conductance_s
-    voltage_v = np.where(is_limited, np.copysign(limit, levels), levels / (conductance_s or 1.0))
-    return voltage_v, np.where(is_limited, voltage_v * conductance_s, levels), is_limited
+        held_v = load.voltage_v(np.where(is_limited, current_a, 0.0))
+        return np.where(is_limited, held_v, levels), current_a, is_limited
+    is_limited = np.abs(levels) > load.current_a(np.full(len(levels), limit))
+    free_v = load.voltage_v(np.where(is_limited, 0.0, levels))
+    voltage_v = np.where(is_limited, np.copysign(limit, levels), free_v)
+    return voltage_v, np.where(is_limited, load.current_a(voltage_v), levels), is_limited
 
 
 def spans_for(values: NDArray[np.float64], ranges: tuple[float, ...]) -> NDArray[np.float64]:

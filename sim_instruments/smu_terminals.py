@@ -1,20 +1,31 @@
 """The terminals of a source-measure unit on the bench's measure row: levels in, readings out, virtual time gone by."""
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.physics.readout.contacts import Windows
 from sim_instruments.place import Place
-from sim_instruments.smu_output import READING, Meter, Readings, measured, measured_conductance_s, ohms, settle
+from sim_instruments.smu_output import (
+    LINE_FREQUENCY_HZ,
+    READING,
+    Meter,
+    OperatingPoint,
+    Readings,
+    SourceFunction,
+    measured,
+    ohms,
+)
+from sim_instruments.smu_probe import NOWHERE, Probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What the output stage and the meters are set to."""
 
-    function: Literal["VOLT", "CURR"]
+    function: SourceFunction
     """What is sourced."""
     limit: float
     """Compliance of the other quantity, a magnitude."""
@@ -40,6 +51,7 @@ class Terminals:
         self._place = place
         self._name = f"{model} {place.serial}"
         self._noise = place.sample.noise_source(place.serial)
+        self._probe = Probe(place)
 
     @property
     def now_s(self) -> float:
@@ -57,12 +69,17 @@ class Terminals:
 
     def is_limited(self, stage: Stage, level: float) -> bool:
         """Return whether the compliance would hold the output at a level."""
-        return bool(self._settle(stage, np.array([level]))[2][0])
+        return self._reached(stage).settle_one(stage.function, level, stage.limit).is_limited if stage.is_on else False
 
     def measure(self, stage: Stage, levels: NDArray[np.float64]) -> Readings:
         """Source each level and measure at it. Disturbs no wall: the read path does not carry the write current."""
         readings = np.zeros(len(levels), READING)
-        voltage_v, current_a, readings["is_limited"] = self._settle(stage, levels)
+        if stage.is_on:
+            windows = self._windows(stage, len(levels))
+            settled = self._reached(stage).settle(stage.function, levels, stage.limit, windows)
+            voltage_v, current_a, readings["is_limited"] = settled
+        else:
+            voltage_v = current_a = np.zeros(len(levels))
         readings["source"] = levels
         readings["voltage_v"] = measured(voltage_v, stage.voltage, self._noise)
         readings["current_a"] = measured(current_a, stage.current, self._noise)
@@ -75,10 +92,17 @@ class Terminals:
         """Let simulated time pass."""
         self._place.sample.clock.advance(seconds)
 
-    def _settle(
-        self, stage: Stage, levels: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    def settled(self, stage: Stage, level: float) -> OperatingPoint:
+        """Return where the output is during the next reading. Draws the devices' noise; no time passes."""
         if not stage.is_on:
-            return np.zeros(len(levels)), np.zeros(len(levels)), np.zeros(len(levels), np.bool_)
-        conductance_s = measured_conductance_s(self._place) if stage.is_wired else 0.0
-        return settle(stage.function, levels, stage.limit, conductance_s)
+            return OperatingPoint(voltage_v=0.0, current_a=0.0, is_limited=False)
+        return self._reached(stage).settle_one(stage.function, level, stage.limit, self._windows(stage, 1))
+
+    def _reached(self, stage: Stage) -> Probe:
+        return self._probe if stage.is_wired else NOWHERE
+
+    def _windows(self, stage: Stage, count: int) -> Windows:
+        # A reading ends when its time is over, and integrates until then.
+        window_s = min(stage.current.nplc / LINE_FREQUENCY_HZ, stage.seconds_each)
+        start_s = self.now_s + stage.seconds_each - window_s
+        return Windows(start_s=start_s, period_s=stage.seconds_each, window_s=window_s, count=count)

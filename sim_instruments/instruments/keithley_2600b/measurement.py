@@ -16,8 +16,6 @@ from sim_instruments.smu_output import (
     OVER_RANGE,
     OVERFLOW,
     Meter,
-    measured_conductance_s,
-    operating_point,
     range_for,
 )
 from sim_instruments.smu_terminals import Stage, Terminals
@@ -109,8 +107,7 @@ class Measurement:
 
     def _take_one(self, kinds: str, stage: Stage, level: float, targets: Targets) -> tuple[float, ...]:
         """Do what `_take` does for one level, without arrays: scripts measure in loops."""
-        conductance_s = measured_conductance_s(self._place) if stage.is_wired and stage.is_on else 0.0
-        point = operating_point(stage.function, level if stage.is_on else 0.0, stage.limit, conductance_s)
+        point = self._terminals.settled(stage, level)
         voltage_v = self._read(point.voltage_v, stage.voltage)
         current_a = self._read(point.current_a, stage.current)
         self._terminals.wait(stage.seconds_each)

@@ -24,6 +24,7 @@ from sim_instruments.instruments.keysight_b2900.readings import (
 from sim_instruments.instruments.keysight_b2900.settings import QUANTITIES, Side, with_side
 from sim_instruments.instruments.keysight_b2900.stage import Stage
 from sim_instruments.instruments.keysight_b2900.trigger import Plan, Trigger
+from sim_instruments.physics.readout.contacts import Windows
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_tree import Command
 from sim_instruments.smu_output import OVER_RANGE, OVERFLOW, Meter, measured, range_for
@@ -188,7 +189,9 @@ class Channel:
             busy_s = max(busy_s, settings.pulse_delay_s + settings.pulse_width_s)
         self.lost_triggers |= 0 < plan.period_s < busy_s
         period_s = max(plan.period_s, busy_s)
-        voltage, current, limited = self._settled(levels)
+        start_s, window_s = self._clock.now_s + plan.delay_s, self.stage.aperture_s
+        windows = Windows(start_s=start_s, period_s=period_s, window_s=window_s, count=len(levels))
+        voltage, current, limited = self._settled(levels, windows)
         read_v, read_a = self._read("VOLT", voltage), self._read("CURR", current)
         is_over = np.isinf(read_v) | np.isinf(read_a)
         table = np.full((len(levels), len(ELEMENTS)), np.nan)
@@ -199,19 +202,19 @@ class Channel:
         if "RES" in settings.sensed:
             with np.errstate(divide="ignore", invalid="ignore"):
                 table[:, 2] = read_v / read_a
-        table[:, 3] = self._clock.now_s + plan.delay_s + period_s * np.arange(len(levels))
+        table[:, 3] = start_s + period_s * np.arange(len(levels))
         table[:, 4] = CURRENT_SOURCED * (settings.function == "CURR") + IN_COMPLIANCE * limited + OVERFLOWED * is_over
         table[:, 5] = levels
         self._clock.advance(period_s * len(levels))
         return table
 
     def _settled(
-        self, levels: NDArray[np.float64]
+        self, levels: NDArray[np.float64], windows: Windows
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Return voltage, current and whether the compliance holds, at each level."""
-        voltage, current, limited = self.stage.operating_points(levels)
         if not self.stage.settings.output:
             return np.zeros(len(levels)), np.zeros(len(levels)), np.zeros(len(levels), np.bool_)
+        voltage, current, limited = self.stage.operating_points(levels, windows)
         if self.stage.settings.is_protected and limited.any():
             # The protection opens the output at the first level that is held.
             first = int(limited.argmax()) + 1

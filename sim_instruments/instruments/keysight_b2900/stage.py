@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.instruments.keysight_b2900.settings import ENVELOPES, QUANTITIES, Settings, Side, with_side
+from sim_instruments.physics.readout.contacts import Windows
 from sim_instruments.scpi_error import ScpiError
 from sim_instruments.scpi_parameter import Boolean, Choice, Integer, QuotedChoice, Real
 from sim_instruments.scpi_setting import real_setting, setting, show_bool, switch_setting
 from sim_instruments.scpi_tree import Command
-from sim_instruments.smu_output import OVER_RANGE, range_for, settle
+from sim_instruments.smu_output import OVER_RANGE, range_for
+from sim_instruments.smu_probe import Probe
 
 LONGEST_LIST: Final = 2500
 """Levels of a list."""
@@ -32,7 +34,7 @@ class Stage:
     Args:
         number: 1 or 2.
         line_hz: gives the frequency of the mains, hertz.
-        conductance_s: gives the load, siemens.
+        probe: the terminals.
         interlock_closed: whether the high voltages are allowed.
         set_live: told whenever the output goes on or off.
     """
@@ -42,14 +44,14 @@ class Stage:
         number: int,
         *,
         line_hz: Callable[[], float],
-        conductance_s: Callable[[], float],
+        probe: Probe,
         interlock_closed: bool,
         set_live: Callable[[bool], None],
     ) -> None:
         self.settings = Settings()
         self._number = number
         self._line_hz = line_hz
-        self._conductance_s = conductance_s
+        self._probe = probe
         self._interlock_closed = interlock_closed
         self._set_live = set_live
 
@@ -118,13 +120,18 @@ class Stage:
         self._set_live(self.settings.output)
 
     def operating_points(
-        self, levels: NDArray[np.float64]
+        self, levels: NDArray[np.float64], windows: Windows | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Return voltage, current and whether the compliance holds, at each level with the output on."""
-        settings, load_s = self.settings, self._conductance_s()
+        """Return voltage, current and whether the compliance holds, at each level with the output on.
+
+        Args:
+            levels: shape (readings,).
+            windows: when each is read, with the devices' own noise; None: without it.
+        """
+        settings = self.settings
         if settings.function == "VOLT":
-            return settle("VOLT", levels, settings.curr.limit, load_s)
-        return settle("CURR", levels, settings.volt.limit, load_s)
+            return self._probe.settle("VOLT", levels, settings.curr.limit, windows)
+        return self._probe.settle("CURR", levels, settings.volt.limit, windows)
 
     def is_limited(self, function: str) -> bool:
         """Return whether the compliance of `VOLT` or `CURR` holds the output now."""

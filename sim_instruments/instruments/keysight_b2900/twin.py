@@ -24,7 +24,7 @@ from sim_instruments.scpi_parameter import Integer, Real
 from sim_instruments.scpi_setting import setting, show_bool, switch_setting
 from sim_instruments.scpi_status_registers import RegisterSet
 from sim_instruments.scpi_tree import Command, Reply
-from sim_instruments.smu_output import measured_conductance_s
+from sim_instruments.smu_probe import NOWHERE, Probe
 from sim_instruments.status import Status
 
 CHANNELS: Final = {"keysight-b2901a": 1, "keysight-b2902a": 2}
@@ -141,7 +141,7 @@ class KeysightB2900:
         stage = Stage(
             number,
             line_hz=lambda: self._line_hz,
-            conductance_s=(lambda: measured_conductance_s(place)) if is_wired else (lambda: 0.0),
+            probe=Probe(place) if is_wired else NOWHERE,
             interlock_closed=place.interlock_closed,
             set_live=set_live,
         )

@@ -11,6 +11,7 @@ import pytest
 
 from sim_instruments.bench import SimulatedBench
 from sim_instruments.config import BenchConfig
+from sim_instruments.physics.readout.load import Ohmic
 from sim_instruments.smu_output import operating_point, settle
 from sim_instruments.status import Status
 
@@ -351,7 +352,7 @@ def test_a_front_panel_can_be_talked_to(smu: Talk):
 def test_many_levels_settle_as_each_would(function: Literal["VOLT", "CURR"], limit: float, conductance_s: float):
     levels = np.array([-0.3, -1e-5, 0.0, 1e-6, 0.05, 0.2])
     points = [operating_point(function, float(level), limit, conductance_s) for level in levels]
-    voltage_v, current_a, is_limited = settle(function, levels, limit, conductance_s)
+    voltage_v, current_a, is_limited = settle(function, levels, limit, Ohmic(conductance_s))
     np.testing.assert_allclose(voltage_v, [point.voltage_v for point in points])
     np.testing.assert_allclose(current_a, [point.current_a for point in points])
     assert is_limited.tolist() == [point.is_limited for point in points]
