@@ -1,20 +1,25 @@
 """The sample: the one set of devices that every instrument of the bench reaches."""
 
+import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sim_instruments.ageing import Ageing, AgeingParameters
 from sim_instruments.clock import VirtualClock
+from sim_instruments.faulty_devices import FaultParameters, FaultyDevices
 from sim_instruments.ledger import DETAILED_DEVICES, Entry, Ledger
 from sim_instruments.nonvolatile import Memory
 from sim_instruments.physics.readout import read_range, read_selected
 from sim_instruments.physics.readout.array_law import array_law
-from sim_instruments.physics.readout.contacts import Contacts
+from sim_instruments.physics.readout.contacts import Contacts, Windows
+from sim_instruments.physics.readout.load import Load
 from sim_instruments.physics.readout.parameters import Converter, Electrical
 from sim_instruments.physics.walls import Drive, Moved
 from sim_instruments.wall_models import WallModel, WallParameters, wall_model
@@ -33,6 +38,14 @@ class SampleConfig(BaseModel):
     wall: WallParameters
     electrical: Electrical
     readout: Converter
+    faults: FaultParameters = FaultParameters()
+    ageing: AgeingParameters = AgeingParameters()
+
+    @model_validator(mode="after")
+    def _faults_and_ageing_fit(self) -> "SampleConfig":
+        self.faults.check(self.devices)
+        self.ageing.check(self.wall)
+        return self
 
 
 @final
@@ -47,6 +60,8 @@ class Sample:
         self.ledger = Ledger(counters)
         self.clock = VirtualClock(counters)
         self.walls = model.build(config.devices, config.seed, self.memory.state)
+        self.faults = FaultyDevices(config.faults, config.devices, config.seed, self.clock)
+        self.ageing = Ageing(config.ageing, config.wall, self.walls, self.memory, self.clock, config.seed)
         self._read_law = array_law(config.electrical, config.readout)
         self.contacts = Contacts(config.electrical, self.walls.position, (config.seed, self.memory.power_ons))
         # Fresh memory for every read of a large array would cost more than the read.
@@ -76,7 +91,12 @@ class Sample:
         self, first: int, push: NDArray[np.uint8], pull: NDArray[np.uint8], drive: Drive, *, source: str, tag: int
     ) -> None:
         """Fire at devices `first ...`. Moves the walls and enters the ledger."""
-        moved = self.walls.pulse_range(first, push, pull, drive, self._next_event())
+        self._rest()
+        event = self._next_event()
+        before = self.ageing.before_range(first, len(push))
+        with self.faults.hampering(self.walls.position):
+            moved = self.walls.pulse_range(first, push, pull, drive, event)
+            self.ageing.after_range(before, first, push, pull, drive, event)
         devices = np.arange(first, first + len(push), dtype=np.uint32) if len(push) <= DETAILED_DEVICES else None
         self._enter(drive, moved, source, tag, first, len(push), devices, push, pull)
 
@@ -92,7 +112,7 @@ class Sample:
     ) -> None:
         """Fire at these devices, none named twice. Moves the walls and enters the ledger."""
         counts = push.astype(np.int64), pull.astype(np.int64)
-        moved = self.walls.pulse_selected(devices, *counts, drive, self._next_event())
+        moved = self._pulse_selected(devices, *counts, drive)
         kept = devices.copy() if len(devices) <= DETAILED_DEVICES else None
         self._enter(drive, moved, source, tag, int(devices.min(initial=0)), len(devices), kept, push, pull)
 
@@ -107,22 +127,49 @@ class Sample:
         )
         devices = np.array([device], np.uint32)
         push, pull = np.array([count if is_push else 0]), np.array([0 if is_push else count])
-        moved = self.walls.pulse_selected(devices, push, pull, drive, self._next_event())
+        moved = self._pulse_selected(devices, push, pull, drive)
         self._enter(drive, moved, source, 0, device, 1, devices, push, pull)
 
     def conductance_s(self, device: int) -> float:
         """Return one device's conductance without noise, siemens."""
-        return self.contacts.conductance_s(device)
+        self._rest()
+        faulty_s = self.faults.conductance_s(device)
+        return self.contacts.conductance_s(device) if faulty_s is None else faulty_s
+
+    def load(self, devices: Sequence[int], windows: Windows | None = None) -> Load:
+        """Return what these devices are side by side, with their faults: see `Contacts.load`."""
+        self._rest()
+        faulty_s = {device: self.faults.conductance_s(device) for device in devices}
+        whole = [device for device, conductance_s in faulty_s.items() if conductance_s is None]
+        shunt_s = math.fsum(conductance_s for conductance_s in faulty_s.values() if conductance_s is not None)
+        return self.contacts.load(whole, windows, shunt_s=shunt_s)
+
+    def note_measured(self, devices: Sequence[int], voltages_v: float | NDArray[np.float64]) -> None:
+        """Note that a meter has taken a reading of these devices at each voltage. Moves walls if readings do."""
+        if self.ageing.has_read_disturb:
+            with self.faults.holding(self.walls.position):
+                for device in devices:
+                    self.ageing.measure(device, np.atleast_1d(voltages_v), self._next_event())
 
     def read_codes(self, first: int, count: int) -> NDArray[np.uint16]:
         """Read a range of devices; the codes are overwritten by the next read."""
-        codes = self._codes[:count]
-        read_range(self.walls.position, first, codes, self._read_law, self._next_event(), self.config.seed)
+        self._rest()
+        codes, event = self._codes[:count], self._next_event()
+        read_range(self.walls.position, first, codes, self._read_law, event, self.config.seed)
+        self.faults.spoil_range(first, codes, self.config.readout, event)
+        with self.faults.holding(self.walls.position):
+            self.ageing.read_range(first, count, event)
         return codes
 
     def read_codes_selected(self, devices: NDArray[np.uint32]) -> NDArray[np.uint16]:
         """Read these devices."""
-        return read_selected(self.walls.position, devices, self._read_law, self._next_event(), self.config.seed)
+        self._rest()
+        event = self._next_event()
+        codes = read_selected(self.walls.position, devices, self._read_law, event, self.config.seed)
+        self.faults.spoil_selected(devices, codes, self.config.readout, event)
+        with self.faults.holding(self.walls.position):
+            self.ageing.read_selected(devices, event)
+        return codes
 
     def noise_source(self, serial: str) -> np.random.Generator:
         """Return an instrument's own source of noise, which is another one each time the bench is switched on."""
@@ -132,6 +179,22 @@ class Sample:
     def close(self) -> None:
         """Write a kept state to the disk and let others have it."""
         self.memory.close()
+
+    def _rest(self) -> None:
+        if self.ageing.has_rest:
+            with self.faults.holding(self.walls.position):
+                self.ageing.rest(self._next_event)
+
+    def _pulse_selected(
+        self, devices: NDArray[np.uint32], push: NDArray[np.int64], pull: NDArray[np.int64], drive: Drive
+    ) -> Moved:
+        self._rest()
+        event = self._next_event()
+        before = self.ageing.before_selected(devices)
+        with self.faults.hampering(self.walls.position):
+            moved = self.walls.pulse_selected(devices, push, pull, drive, event)
+            self.ageing.after_selected(before, devices, push, pull, drive, event)
+        return moved
 
     def _next_event(self) -> int:
         # Counted before it is used: after a kill in the middle its noise is not drawn again.
@@ -179,6 +242,7 @@ class Sample:
 
 def _memory(config: SampleConfig, model: WallModel) -> Memory:
     kept = tuple(replace(one, initial=config.initial_position) if one.name == "position" else one for one in model.kept)
+    kept += config.ageing.kept
     if config.state is None:
         return Memory.volatile(config.devices, kept)
     description = config.model_dump(mode="json", exclude={"state"})

@@ -26,7 +26,7 @@ class Probe:
     def settle(
         self, function: SourceFunction, levels: NDArray[np.float64], limit: float, windows: Windows | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Return voltages, currents and where the compliance holds, at each level.
+        """Return voltages, currents and where the compliance holds, at each level. Readings may move walls.
 
         Args:
             function: what is sourced.
@@ -34,7 +34,9 @@ class Probe:
             limit: compliance of the other quantity, a magnitude.
             windows: when each is read, with the devices' own noise; None: without noise.
         """
-        return self._noisy(function, self._load(windows), levels, limit, windows)
+        settled = self._noisy(function, self._load(windows), levels, limit, windows)
+        self._disturb(settled[0], windows)
+        return settled
 
     def settle_one(
         self, function: SourceFunction, level: float, limit: float, windows: Windows | None = None
@@ -42,8 +44,11 @@ class Probe:
         """Return what `settle` does for one level, without arrays where the load allows it."""
         load = self._load(windows)
         if isinstance(load, Ohmic) and isinstance(load.conductance_s, float) and self._temperature_k is None:
-            return operating_point(function, level, limit, load.conductance_s)
+            point = operating_point(function, level, limit, load.conductance_s)
+            self._disturb(point.voltage_v, windows)
+            return point
         voltage_v, current_a, is_limited = self._noisy(function, load, np.array([level]), limit, windows)
+        self._disturb(voltage_v, windows)
         return OperatingPoint(
             voltage_v=float(voltage_v[0]), current_a=float(current_a[0]), is_limited=bool(is_limited[0])
         )
@@ -55,7 +60,11 @@ class Probe:
     def _load(self, windows: Windows | None) -> Load:
         if self._place is None:
             return Ohmic(0.0)
-        return self._place.sample.contacts.load(self._place.wiring.measured_devices(), windows)
+        return self._place.sample.load(self._place.wiring.measured_devices(), windows)
+
+    def _disturb(self, voltage_v: float | NDArray[np.float64], windows: Windows | None) -> None:
+        if self._place is not None and windows is not None:
+            self._place.sample.note_measured(self._place.wiring.measured_devices(), voltage_v)
 
     def _noisy(
         self,

@@ -72,7 +72,7 @@ class Terminals:
         return self._reached(stage).settle_one(stage.function, level, stage.limit).is_limited if stage.is_on else False
 
     def measure(self, stage: Stage, levels: NDArray[np.float64]) -> Readings:
-        """Source each level and measure at it. Disturbs no wall: the read path does not carry the write current."""
+        """Source each level and measure at it. Moves walls only if the sample's readings do."""
         readings = np.zeros(len(levels), READING)
         if stage.is_on:
             windows = self._windows(stage, len(levels))

@@ -57,6 +57,11 @@ class Ageing:
         if parameters.wear:
             self.wear = Wear(parameters.wear, memory.state[WEAR_COUNT.name], seed)
 
+    @property
+    def has_rest(self) -> bool:
+        """Return whether walls may move at rest."""
+        return self._compact is None or self._retention is not None
+
     def rest(self, next_event: Callable[[], int]) -> None:
         """Let the walls rest from when they rested last until now. Moves the walls.
 
@@ -122,10 +127,15 @@ class Ageing:
         if self._read_disturb:
             self._read_disturb.read_selected(self._walls.position, devices, event)
 
-    def measure(self, device: int, voltages_v: NDArray[np.float64], next_event: Callable[[], int]) -> None:
+    @property
+    def has_read_disturb(self) -> bool:
+        """Return whether readings move walls."""
+        return self._read_disturb is not None
+
+    def measure(self, device: int, voltages_v: NDArray[np.float64], event: int) -> None:
         """Note that a meter has read a device at each of these voltages. Moves its wall if readings do."""
         if self._read_disturb:
-            self._read_disturb.measure(self._walls.position, device, voltages_v, next_event())
+            self._read_disturb.measure(self._walls.position, device, voltages_v, event)
 
     def _variances(self, drive: Drive) -> tuple[float, float]:
         """Return the variance of the displacement of an average fresh device by one push and by one pull."""

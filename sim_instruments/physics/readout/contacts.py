@@ -70,26 +70,28 @@ class Contacts:
             return low + (high - low) * float(self._shares((device,))[0])
         return float(electrical.junction.conductance_s(self._shares((device,)))[0])
 
-    def load(self, devices: Sequence[int], windows: Windows | None = None) -> Load:
+    def load(self, devices: Sequence[int], windows: Windows | None = None, *, shunt_s: float = 0.0) -> Load:
         """Return what these devices are side by side.
 
         Args:
             devices: which; none is an open circuit.
             windows: the readings that are taken of it, during which it fluctuates; None: it does not.
+            shunt_s: an ordinary conductance beside them, siemens.
         """
         electrical = self._electrical
         if not devices:
-            return Ohmic(0.0)
+            return Ohmic(shunt_s)
         if windows is None or not electrical.fluctuates:
             if electrical.is_ohmic:
-                return Ohmic(math.fsum(self.conductance_s(device) for device in devices))
+                return Ohmic(math.fsum((shunt_s, *(self.conductance_s(device) for device in devices))))
             scale = np.ones((1, len(devices)))
         else:
             scale = self._scale(devices, windows)
         if electrical.is_ohmic:
             each_s = np.array([self.conductance_s(device) for device in devices])
-            return Ohmic((scale * each_s).sum(axis=1))
-        return Junctions(junction=electrical.junction, high_share=self._shares(devices), scale=scale)
+            return Ohmic((scale * each_s).sum(axis=1) + shunt_s)
+        shares = self._shares(devices)
+        return Junctions(junction=electrical.junction, high_share=shares, scale=scale, shunt_s=shunt_s)
 
     def _shares(self, devices: Sequence[int]) -> NDArray[np.float64]:
         return high_share(self._position[list(devices)], self._electrical.wall_width_share)
