@@ -11,6 +11,7 @@ import click
 
 from sim_instruments.bench import SimulatedBench, open_bench, open_default_bench
 from sim_instruments.config import BenchFileError
+from sim_instruments.materials import materials
 from sim_instruments.server.bench_server import HISLIP_PORT, SOCKET_PORT, Addresses, BenchServer, Listening
 from sim_instruments.server.listening import BindError, hosts_to_bind, is_loopback
 
@@ -25,6 +26,9 @@ Examples:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
 def main() -> None:
     """Simulated instruments around one sample of domain-wall devices."""
+
+
+main.add_command(materials)
 
 
 @main.command(epilog=_EXAMPLES)
