@@ -5,7 +5,7 @@ a drive that changes on the way needs no other draw. Where barriers are high the
 drive has flattened them it is a gamma number of the regularity that `escape` tells.
 
 A wall under way over flattened barriers has no site. When the drive lets the barriers rise again the wall falls to the
-side on which it is: forward if more of the crossing's time has passed than lies before the barrier's top.
+side on which it is: onward if it has used up its waiting time but for the lead.
 """
 
 import math
@@ -43,19 +43,17 @@ def bond(index, place, barrier_k, length_m, friction, force, temperature, tables
         tables: from `escape_tables`.
 
     Returns:
-        Hop rates forward (from the site before) and backward (from the site after), 1/s; irregularity of the waiting
-        time; tilt (from 1 on the barrier has vanished).
+        Hop rates forward (from the site before) and backward (from the site after), 1/s; irregularity and lead of the
+        waiting time.
     """
     if index < 0 or index >= place.shape[0] - 1:
         return 0.0, 0.0, 1.0, 0.0
     thermal = BOLTZMANN_J_K * temperature
     spacing = length_m * (np.float64(place[index + 1]) - np.float64(place[index]))
-    barrier, work = barrier_k[index] / temperature, force * spacing / thermal
-    share, irregularity = crossing(barrier, work, tables)
+    work = force * spacing / thermal
+    share, irregularity, lead = crossing(barrier_k[index] / temperature, work, tables)
     rate = share * thermal / (friction * spacing**2)
-    if work == 0.0:
-        irregularity = 1.0
-    return rate * _bernoulli(-work), rate * _bernoulli(work), irregularity, abs(work) / (math.pi * barrier)
+    return rate * _bernoulli(-work), rate * _bernoulli(work), irregularity, lead
 
 
 @nb.njit(error_model="numpy", cache=True)
@@ -80,12 +78,6 @@ def waiting_time(irregularity, draw, device, event, purpose, seed):
 
 
 @nb.njit(error_model="numpy", cache=True)
-def _has_passed(tilt: float, progress: float) -> bool:
-    """Tell whether a wall under way is past the top of the barrier that comes back."""
-    return tilt > 1.0 and progress > 0.5 + math.asin(1.0 / tilt) / math.pi
-
-
-@nb.njit(error_model="numpy", cache=True)
 def follow(site, place, barrier_k, length_m, friction, durations, forces, temperatures, tables, draw, stream):
     """Let a wall hop through pieces of constant force and temperature.
 
@@ -106,29 +98,28 @@ def follow(site, place, barrier_k, length_m, friction, durations, forces, temper
         The site in the end and the next unused draw.
     """
     device, event, purpose, seed = stream
-    drawn, clock, direction_u, tilt, step, irregularity = 0.0, 0.0, 0.0, 0.0, 0, 1.0
+    drawn, clock, u, irregularity, lead, heading = 0.0, 0.0, 0.0, 1.0, 0.0, 0
+    after, before = (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 1.0, 0.0)
     for piece in range(durations.shape[0]):
         force, temperature = forces[piece], temperatures[piece]
-        heading = 1 if force > 0.0 else -1
+        was_heading, heading = heading, 1 if force >= 0.0 else -1
+        is_onward = u * (after[0] + before[1]) < after[0]
         after = bond(site, place, barrier_k, length_m, friction, force, temperature, tables)
         before = bond(site - 1, place, barrier_k, length_m, friction, force, temperature, tables)
         way = after if heading > 0 else before
-        if drawn > 0.0 and tilt > 1.0 and (way[3] <= 1.0 or heading != step):
-            has_passed = _has_passed(tilt, 1.0 - clock / drawn)
-            drawn = 0.0
-            if has_passed:
-                site += step
+        if drawn > 0.0 and (irregularity >= _FORGETS or way[2] >= _FORGETS or heading != was_heading):
+            # What forgets may be drawn again by the law of this piece; what was under way falls to its side first.
+            if clock < lead * drawn:
+                site += 1 if is_onward else -1
                 after = bond(site, place, barrier_k, length_m, friction, force, temperature, tables)
                 before = bond(site - 1, place, barrier_k, length_m, friction, force, temperature, tables)
                 way = after if heading > 0 else before
-        elif irregularity >= _FORGETS:
-            drawn = 0.0  # what forgets may be drawn again, by the law of this piece
-        step, tilt = heading, way[3]
+            drawn = 0.0
         left = durations[piece]
         while True:
             if drawn == 0.0:
-                irregularity = way[2]
-                drawn, direction_u, draw = waiting_time(irregularity, draw, device, event, purpose, seed)
+                irregularity, lead = way[2], way[3]
+                drawn, u, draw = waiting_time(irregularity, draw, device, event, purpose, seed)
                 clock = drawn
             total = after[0] + before[1]
             if not clock < total * left:
@@ -136,7 +127,7 @@ def follow(site, place, barrier_k, length_m, friction, durations, forces, temper
                 break
             left -= clock / total
             drawn = 0.0
-            if direction_u * total < after[0]:
+            if u * total < after[0]:
                 site += 1
                 before, after = after, bond(site, place, barrier_k, length_m, friction, force, temperature, tables)
             else:
@@ -144,9 +135,8 @@ def follow(site, place, barrier_k, length_m, friction, durations, forces, temper
                 after = before
                 before = bond(site - 1, place, barrier_k, length_m, friction, force, temperature, tables)
             way = after if heading > 0 else before
-            tilt = way[3]
-    if drawn > 0.0 and _has_passed(tilt, 1.0 - clock / drawn):
-        site += step
+    if drawn > 0.0 and clock < lead * drawn:
+        site += 1 if u * (after[0] + before[1]) < after[0] else -1
     return site, draw
 
 
