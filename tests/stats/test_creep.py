@@ -33,6 +33,7 @@ from sim_instruments.physics.write_line import WriteLine
 LAW = VelocityLaw(depinning_drive=4.5e10, depinning_temperature_k=3000.0, depinning_velocity_m_s=5.0)
 """Driven by a current density, A/m^2."""
 MOBILITY = 3e-10
+MU0 = VACUUM_PERMEABILITY_H_M
 
 LINE = WriteLine(
     length_m=40e-6,
@@ -143,13 +144,13 @@ def test_spin_orbit_torque_with_dmi_flows_as_the_closed_form():
     scale = math.pi / 2 * GYROMAGNETIC_M_A_S * film.wall_width_m
     expected = scale / math.sqrt((film.damping / field_a_m) ** 2 + film.dmi_field_a_m**-2)
     assert velocity(parameters.torque_field_a_m(voltage_v), 300.0, parameters.law) == pytest.approx(expected, rel=1e-3)
-    saturation_m_s = math.pi / 2 * GYROMAGNETIC_M_A_S / VACUUM_PERMEABILITY_H_M * 0.14e-3 / 0.93e6
+    saturation_m_s = math.pi / 2 * GYROMAGNETIC_M_A_S / MU0 * 0.14e-3 / 0.93e6
     assert parameters.law.saturation_velocity_m_s == pytest.approx(saturation_m_s, rel=1e-9)
 
 
 def test_fano_length_is_the_avalanche_at_a_strong_drive_and_the_thermal_bound_at_a_weak_one():
     force = material("w-cofeb-mgo").force_per_field_n_m_a(100e-9)
-    bounds = [thermal_fano_length_m(field_t / VACUUM_PERMEABILITY_H_M, 300.0, force) for field_t in (1e-3, 5e-3, 20e-3)]
+    bounds = [thermal_fano_length_m(field_t / MU0, 300.0, force) for field_t in (1e-3, 5e-3, 20e-3)]
     assert bounds == pytest.approx([44.5e-9, 8.91e-9, 2.23e-9], rel=5e-3)
     for field in np.geomspace(1.0, 1e6, 30):
         bound = thermal_fano_length_m(field, 300.0, force)
@@ -165,9 +166,9 @@ def test_fano_length_is_the_avalanche_at_a_strong_drive_and_the_thermal_bound_at
 
 def test_a_pulse_moves_the_wall_by_the_integral_of_the_velocity_over_edges_and_heating():
     line = PulseLine(rise_time_s=3e-9, thermal_resistance_k_w=2e4, thermal_time_s=4e-9, temperature_k=300.0)
-    parameters = _parameters(pulse_line=line, pulse_parts=64, stray_field_t=0.3e-3)
+    parameters = _parameters(pulse_line=line, pulse_parts=64, stray_field_a_m=0.3e-3 / MU0)
     law, ohm = parameters.law, LINE.resistance_ohm
-    stray = 0.3e-3 / VACUUM_PERMEABILITY_H_M
+    stray = 0.3e-3 / MU0
     # Voltage and heating as functions of time, each integrated as they stand.
     width_s = 1e-8
     ends = [0.0, 3e-9, width_s, width_s + 3e-9, width_s + 3e-9 + math.log(100) * 4e-9]
@@ -184,14 +185,14 @@ def test_a_pulse_moves_the_wall_by_the_integral_of_the_velocity_over_edges_and_h
     assert found.mean_m == pytest.approx(expected_m, rel=1e-3)
     assert found.variance_m2 == pytest.approx(20e-9 * expected_m, rel=1e-3)
     assert rises.max() > 10  # K, of barriers of 3000 K at 300 K: a third of a per cent in velocity each
-    cold = _parameters(pulse_line=PulseLine(rise_time_s=3e-9), stray_field_t=0.3e-3)
+    cold = _parameters(pulse_line=PulseLine(rise_time_s=3e-9), stray_field_a_m=0.3e-3 / MU0)
     assert found.mean_m > 1.03 * displacement(cold, 1.5, width_s).mean_m
 
 
 def test_stray_field_makes_pushes_longer_than_pulls_as_the_law_says():
-    parameters = _parameters(stray_field_t=0.2e-3)
+    parameters = _parameters(stray_field_a_m=0.2e-3 / MU0)
     torque = parameters.torque_field_a_m(1.5)
-    stray = 0.2e-3 / VACUUM_PERMEABILITY_H_M
+    stray = 0.2e-3 / MU0
     push, pull = displacement(parameters, 1.5, 1e-8), displacement(parameters, -1.5, 1e-8)
     assert push.mean_m == pytest.approx(speed_m_s(torque + stray, 300.0, parameters.law) * 1e-8)
     assert pull.mean_m == pytest.approx(-speed_m_s(torque - stray, 300.0, parameters.law) * 1e-8)
@@ -246,7 +247,7 @@ def test_increments_at_a_weak_drive_go_both_ways_with_the_thermal_variance():
 def test_below_the_threshold_nothing_moves_at_all():
     field_a_m = _parameters().torque_field_a_m(1.5)
     for share, moves in ((1.001, False), (0.999, True)):
-        parameters = _parameters(threshold_field_t=share * field_a_m * VACUUM_PERMEABILITY_H_M)
+        parameters = _parameters(threshold_field_a_m=share * field_a_m)
         walls = _walls(parameters)
         moved = _fire(walls, 200, 100, event=1)
         assert bool(np.any(moved != 0)) is moves
@@ -256,8 +257,8 @@ def test_at_rest_a_wall_creeps_in_its_stray_field_and_only_there():
     still = _walls(_parameters())
     still.rest(1e6, event=1)
     assert np.all(still.position == 0.5)
-    parameters = _parameters(stray_field_t=0.5e-3)
-    drive = 0.5e-3 / VACUUM_PERMEABILITY_H_M
+    parameters = _parameters(stray_field_a_m=0.5e-3 / MU0)
+    drive = 0.5e-3 / MU0
     speed = float(velocity(drive, 300.0, parameters.law))
     walls = _walls(parameters)
     walls.rest(2e-6 / speed, event=1)
@@ -265,7 +266,7 @@ def test_at_rest_a_wall_creeps_in_its_stray_field_and_only_there():
     variance = 2e-6 * fano_length_m(drive, 300.0, 20e-9, parameters.force_per_field_n_m_a)
     assert abs(moved.mean() - 2e-6) < 4 * math.sqrt(variance / DEVICES)
     assert abs(moved.var() / variance - 1) < 4 * math.sqrt(2 / DEVICES)
-    held = _walls(_parameters(stray_field_t=0.5e-3, threshold_field_t=0.6e-3))
+    held = _walls(_parameters(stray_field_a_m=0.5e-3 / MU0, threshold_field_a_m=0.6e-3 / MU0))
     held.rest(1e6, event=1)
     assert np.all(held.position == 0.5)
 
@@ -286,7 +287,7 @@ def test_devices_differ_in_field_barrier_and_stray_field_and_keep_their_characte
     parameters = _parameters(
         depinning_field_dtod=0.08,
         depinning_temperature_dtod=0.05,
-        stray_field_dtod_t=0.05e-3,
+        stray_field_dtod_a_m=0.05e-3 / MU0,
         avalanche_length_m=1e-13,
         write_line=replace(LINE, width_m=1e-2),  # so wide that the thermal bound is nothing
     )
@@ -298,7 +299,7 @@ def test_devices_differ_in_field_barrier_and_stray_field_and_keep_their_characte
     law, torque = parameters.law, parameters.torque_field_a_m(1.5)
     a, b, c = np.meshgrid(nodes, nodes, nodes)
     weight = (weights[:, None, None] * weights[None, :, None] * weights[None, None, :]) / weights.sum() ** 3
-    stray = 0.05e-3 / VACUUM_PERMEABILITY_H_M
+    stray = 0.05e-3 / MU0
     way = np.empty(a.shape)
     for index in np.ndindex(a.shape):
         own = law._replace(
@@ -381,7 +382,7 @@ def test_a_pull_begins_the_sweep_anew():
 @pytest.mark.parametrize("law", ["gaussian", "gamma", "compound-poisson"])
 def test_results_depend_neither_on_threads_nor_on_cutting_nor_on_the_route(law: str):
     before = numba.get_num_threads()
-    changes = {"increments": law, "depinning_field_dtod": 0.1, "stray_field_dtod_t": 1e-4}
+    changes = {"increments": law, "depinning_field_dtod": 0.1, "stray_field_dtod_a_m": 80.0}
     whole, cut, chosen = (_walls(_nucleating(**changes), count=5000) for _ in range(3))
     push = np.random.default_rng(0).integers(0, 9, 5000).astype(np.uint8)
     pull = push[::-1].copy()

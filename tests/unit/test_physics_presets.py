@@ -109,7 +109,7 @@ def test_a_bench_file_may_name_a_material_write_a_table_or_change_a_number():
         ({"write_line": CREEP["write_line"] | {"width_m": 1e-7}}, 'model = "hopping"'),
         ({"avalanche_length": 1e-9}, "avalanche_length"),
         ({"increments": "poisson"}, "compound-poisson"),
-        ({"stray_field_dtod_t": -1.0}, "greater than or equal to 0"),
+        ({"stray_field_dtod_a_m": -1.0}, "greater than or equal to 0"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(changes: dict, message: str):

@@ -27,7 +27,7 @@ class CreepParameters:
         m = integral of v(H(t), T(t)) dt,        variance integral of l(H, T) |v| dt,        l = a coth(F a / 2 kT),
 
     with a = `avalanche_length_m` and the force F = 2 mu0 M_s S H on the wall. Nothing moves while |H| is below
-    `threshold_field_t`. Between pulses the wall feels the stray field alone.
+    `threshold_field_a_m`. Between pulses the wall feels the stray field alone.
 
     A pulse whose current passes `nucleation_current_density_a_m2` may reverse a spot of the film. From then on the
     device reads some position, drawn anew by every nucleation, and follows no pulse, until pulses of one polarity would
@@ -55,18 +55,18 @@ class CreepParameters:
     """Distribution of the displacement by one pulse; all have the mean and the variance above."""
     avalanche_cv: NonNegative = 1.0
     """Relative standard deviation of an avalanche's size, for the compound Poisson law."""
-    wall_angle_cos: Share = 1.0
+    angle_cosine: Share = 1.0
     """cos(phi): 1 where the DMI holds the wall in the Néel state."""
-    stray_field_t: float = 0.0
-    """mu0 H along the easy axis, positive where it helps pushes."""
-    threshold_field_t: NonNegative = 0.0
-    """mu0 H that does not move a wall at all."""
+    stray_field_a_m: float = 0.0
+    """Of the layers above and below, along the easy axis; a positive one pushes."""
+    threshold_field_a_m: NonNegative = 0.0
+    """Largest field that does not move a wall at all."""
     depinning_field_dtod: Spread = 0.0
     """Device-to-device relative standard deviation of the depinning field."""
     depinning_temperature_dtod: Spread = 0.0
     """The same of the depinning temperature."""
-    stray_field_dtod_t: NonNegative = 0.0
-    """Device-to-device standard deviation of the stray field, tesla."""
+    stray_field_dtod_a_m: NonNegative = 0.0
+    """Device-to-device standard deviation of the stray field, A/m."""
     nucleation_current_density_a_m2: Positive | None = None
     """Current density in the heavy metal above which pulses nucleate; none: they never do."""
     nucleation_rate_hz: NonNegative = 0.0
@@ -117,4 +117,4 @@ class CreepParameters:
         """Return (pi / 2) cos(phi) |H_SH|, with the sign of the voltage, A/m."""
         current_density_a_m2 = self.write_line.heavy_metal_current_density_a_m2(voltage_v)
         field_a_m = abs(self.material.spin_hall_field_a_m(current_density_a_m2))
-        return math.copysign(math.pi / 2 * self.wall_angle_cos * field_a_m, voltage_v)
+        return math.copysign(math.pi / 2 * self.angle_cosine * field_a_m, voltage_v)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.physics.constants import VACUUM_PERMEABILITY_H_M
 from sim_instruments.physics.creep.kernel import Track, moments
 from sim_instruments.physics.creep.parameters import CreepParameters
 from sim_instruments.physics.pulse_shape import segments
@@ -81,11 +80,11 @@ def track(parameters: CreepParameters) -> Track:
         avalanche_cv=float(p.avalanche_cv),
         increments=_INCREMENTS[p.increments],
         force_per_field_n_m_a=p.force_per_field_n_m_a,
-        stray_a_m=float(p.stray_field_t / VACUUM_PERMEABILITY_H_M),
-        threshold_a_m=float(p.threshold_field_t / VACUUM_PERMEABILITY_H_M),
+        stray_a_m=float(p.stray_field_a_m),
+        threshold_a_m=float(p.threshold_field_a_m),
         depinning_field_dtod=float(p.depinning_field_dtod),
         depinning_temperature_dtod=float(p.depinning_temperature_dtod),
-        stray_dtod_a_m=float(p.stray_field_dtod_t / VACUUM_PERMEABILITY_H_M),
+        stray_dtod_a_m=float(p.stray_field_dtod_a_m),
     )
 
 

@@ -38,7 +38,7 @@ class CreepWalls:
         self._seed = seed
         self._law = parameters.law
         self._track = track(parameters)
-        self._may_creep_at_rest = parameters.stray_field_t != 0 or parameters.stray_field_dtod_t > 0
+        self._may_creep_at_rest = parameters.stray_field_a_m != 0 or parameters.stray_field_dtod_a_m > 0
 
     @staticmethod
     def kept(parameters: CreepParameters) -> tuple[Kept, ...]:
