@@ -62,12 +62,24 @@ def resting_angle_rad(wall: Wall) -> float:
     # Rounding must not choose between two equal angles.
     near = grid[levels <= lowest + 1e-9 * max(float(np.ptp(levels)), 1e-300)]
     phi = float(near[np.argmax(near)])
-    across = math.pi / 2 * wall.polarity * wall.field_y_a_m
-    along = math.pi / 2 * (wall.field_x_a_m + wall.polarity * wall.dmi_field_a_m)
     for _ in range(20):
-        slope = -wall.shape_field_a_m * math.sin(phi) * math.cos(phi) + along * math.sin(phi) - across * math.cos(phi)
-        bend = -wall.shape_field_a_m * math.cos(2 * phi) + along * math.cos(phi) + across * math.sin(phi)
+        slope, bend = _turning_fields(phi, wall)
         if bend <= 0:
             break
         phi -= slope / bend
     return phi
+
+
+def angle_stiffness_j(angle_rad: float, wall: Wall) -> float:
+    """Return d2E/dphi2 of a wall of constant width, J."""
+    return wall.force_per_field_n_m_a * wall.width_m * _turning_fields(angle_rad, wall)[1]
+
+
+def _turning_fields(phi: float, wall: Wall) -> tuple[float, float]:
+    """Return first and second derivative of the energy by the angle over 2 mu0 M_s S Delta, A/m."""
+    across = math.pi / 2 * wall.polarity * wall.field_y_a_m
+    along = math.pi / 2 * (wall.field_x_a_m + wall.polarity * wall.dmi_field_a_m)
+    return (
+        -wall.shape_field_a_m * math.sin(phi) * math.cos(phi) + along * math.sin(phi) - across * math.cos(phi),
+        -wall.shape_field_a_m * math.cos(2 * phi) + along * math.cos(phi) + across * math.sin(phi),
+    )
