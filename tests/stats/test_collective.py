@@ -6,18 +6,26 @@ fail.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, linalg, stats
 
 from sim_instruments.physics.collective import closed_forms
-from sim_instruments.physics.collective.energy import energy_j, resting_angle_rad
+from sim_instruments.physics.collective.energy import angle_stiffness_j, energy_j, resting_angle_rad
 from sim_instruments.physics.collective.ensemble import evolve, step_error, trajectory
 from sim_instruments.physics.collective.equations import Load, Wall
+from sim_instruments.physics.collective.kernel import Pinning
+from sim_instruments.physics.collective.parameters import CollectiveParameters
+from sim_instruments.physics.collective.rest import Stillness, hop_rates, rest_walls
 from sim_instruments.physics.collective.time_step import fastest_rate_1_s, thermal_variance_error
+from sim_instruments.physics.collective.walls import CollectiveWalls
 from sim_instruments.physics.constants import BOLTZMANN_J_K, GYROMAGNETIC_M_A_S, VACUUM_PERMEABILITY_H_M
 from sim_instruments.physics.material import Material
+from sim_instruments.physics.pulse_shape import PulseLine
+from sim_instruments.physics.walls import Drive
+from sim_instruments.physics.write_line import WriteLine
 
 W_COFEB = Material(
     saturation_magnetisation_a_m=0.93e6,
@@ -396,3 +404,98 @@ def test_resting_angles():
     tilted = BLOCH._replace(dmi_field_a_m=W_COFEB.dmi_field_a_m)
     expected = math.acos(math.pi / 2 * tilted.dmi_field_a_m / tilted.shape_field_a_m)
     assert resting_angle_rad(tilted) == pytest.approx(expected, abs=1e-9)
+
+
+def test_pulses_of_one_event_and_events_draw_noise_of_their_own():
+    # Idle pulses on a track that is all but smooth: what the bench does is free diffusion over all of their pauses.
+    film = replace(W_COFEB, dmi_j_m2=0.0, spin_hall_angle=0.0)
+    parameters = CollectiveParameters(
+        track_length_m=1e-6,
+        write_line=WriteLine(
+            length_m=1e-6,
+            width_m=100e-9,
+            heavy_metal_thickness_m=1e-9,
+            heavy_metal_resistivity_ohm_m=120e-8,
+            magnet_thickness_m=1e-9,
+            magnet_resistivity_ohm_m=160e-8,
+        ),
+        material=film,
+        pulse_line=PulseLine(temperature_k=2.0),
+        barrier_j=1e-27,
+        settling_time_s=0.5e-9,
+    )
+    count, pulses = 4000, 4
+    state = {one.name: np.full(count, one.initial, one.dtype) for one in CollectiveWalls.kept(parameters)}
+    stiffness = angle_stiffness_j(math.pi / 2, BLOCH)
+    state["angle"] += np.random.default_rng(8).normal(0, math.sqrt(BOLTZMANN_J_K * 2.0 / stiffness), count)
+    walls = CollectiveWalls(count, 21, parameters, state)
+    idle = Drive(push_amplitude_v=0.0, push_width_s=0.5e-9, pull_amplitude_v=0.0, pull_width_s=0.5e-9)
+    moves = []
+    for event in (1, 2):
+        before = walls.position.astype(np.float64)
+        walls.pulse_range(0, np.full(count, 2, np.uint8), np.full(count, pulses - 2, np.uint8), idle, event)
+        moves.append((walls.position - before) * 1e-6)
+    expected = float(closed_forms.displacement_variance_m2(BLOCH, 2.0, pulses * 1e-9))
+    assert all(_mean_is(moved, 0.0) and _variance_is(moved, expected) for moved in moves)
+    # The angle carries some motion over from one event to the next, by the same law for the whole and its parts.
+    both = float(closed_forms.displacement_variance_m2(BLOCH, 2.0, 2 * pulses * 1e-9))
+    assert _variance_is(moves[0] + moves[1], both)
+
+
+# ---- hops at rest ---------------------------------------------------------------------------------------------------
+
+
+def test_walls_leave_their_wells_at_langers_rate():
+    # Damped so strongly that the rate needs no correction for slow exchange of energy; barriers of 5 k T, where
+    # anharmonic wells cost some 10 %.
+    wall = BLOCH._replace(
+        damping=0.5, width_m=12e-9, pinning_period_m=20e-9, track_length_m=60e-9, end_stiffness_n_m=1e-3
+    )
+    twist = angle_stiffness_j(math.pi / 2, wall)
+    barriers = np.full(3, 5 * KT_300)
+    up, down = hop_rates(wall, barriers, Stillness(300.0, twist))
+    walls, duration_s = 1500, 40e-9
+    q, phi = np.full(walls, 20e-9), np.full(walls, math.pi / 2)
+    load = _warm(wall, 300.0)
+    draw = evolve(q, phi, wall, load, 1e-9, 4e-12, barriers_j=barriers, seed=18)
+    started = np.abs(q - 20e-9) < 10e-9
+    evolve(q, phi, wall, load, duration_s, 4e-12, barriers_j=barriers, seed=18, first_draw=draw)
+    generator = np.diag(up[:-1], 1) + np.diag(down[1:], -1)
+    generator -= np.diag(generator.sum(axis=1))
+    stay = linalg.expm(generator * duration_s)[1, 1]
+    stayed = np.abs(q[started] - 20e-9) < 10e-9
+    error = 4 * math.sqrt(stay * (1 - stay) / started.sum())
+    # Both as rates, which is what the 10 % are about.
+    assert math.log(stayed.mean()) / math.log(stay) == pytest.approx(1.0, abs=0.12 + error / stay / -math.log(stay))
+
+
+def test_long_rests_fill_the_wells_as_their_widths_and_the_stray_field_say():
+    count = 20_000
+    position = np.full(count, 0.5, np.float32)
+    wall = BLOCH._replace(pinning_period_m=50e-9, track_length_m=200e-9, end_stiffness_n_m=0.02, field_z_a_m=100.0)
+    pinning, stillness = Pinning(4, 8 * KT_300, 0.0), Stillness(300.0, angle_stiffness_j(math.pi / 2, wall))
+    up, down = hop_rates(wall, np.full(4, 8 * KT_300), stillness)
+    weights = np.concatenate([[1.0], np.cumprod(up[:-1] / down[1:])])
+    work = wall.force_per_field_n_m_a * 100.0 * 50e-9 / KT_300
+    assert weights[2] / weights[1] == pytest.approx(math.exp(work), rel=1e-6)
+    # Half of an end's well is cut off by the stop.
+    assert weights[1] / weights[0] == pytest.approx(2 * math.exp(work), rel=0.2)
+    rest_walls(position, wall, pinning, stillness, 1e-3, 1, 19)
+    counts = np.bincount(np.round(position * 4).astype(int), minlength=5)
+    assert stats.chisquare(counts, weights / weights.sum() * count).pvalue > 1e-4
+
+
+def test_the_shares_that_stay_fall_exponentially():
+    count = 20_000
+    wall = BLOCH._replace(pinning_period_m=50e-9, track_length_m=200e-9, end_stiffness_n_m=0.02)
+    stillness = Stillness(300.0, angle_stiffness_j(math.pi / 2, wall))
+    pinning = Pinning(4, 30 * KT_300, 0.0)
+    up, down = hop_rates(wall, np.full(4, 30 * KT_300), stillness)
+    generator = np.diag(up[:-1], 1) + np.diag(down[1:], -1)
+    generator -= np.diag(generator.sum(axis=1))
+    for share in (0.3, 2.0):
+        duration_s = share / (up[2] + down[2])
+        position = np.full(count, 0.5, np.float32)
+        rest_walls(position, wall, pinning, stillness, duration_s, 1, 20)
+        expected = linalg.expm(generator * duration_s)[2] * count
+        assert stats.chisquare(np.bincount(np.round(position * 4).astype(int), minlength=5), expected).pvalue > 1e-4

@@ -99,8 +99,9 @@ class CollectiveWalls:
         if width_s > 0:
             cut = segments(voltage_v, width_s, p.pulse_line, p.write_line.resistance_ohm, parts=p.pulse_parts)
             pieces += zip(cut.duration_s.tolist(), cut.voltage_v.tolist(), cut.temperature_k.tolist(), strict=True)
-            pause_s -= sum(duration for duration, voltage, _ in pieces if voltage == 0.0)
-        if pause_s > 0:
+            edge_s = min(p.pulse_line.rise_time_s, width_s)
+            pause_s -= float(cut.duration_s.sum()) - (width_s + edge_s)  # the cooling is in the pieces already
+        if pause_s > 1e-15:  # and not what rounding leaves of none
             pieces.append((pause_s, 0.0, p.pulse_line.temperature_k))
         loads = [p.load(voltage, temperature_k) for _, voltage, temperature_k in pieces]
         steps = [
