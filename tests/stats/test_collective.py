@@ -15,10 +15,10 @@ from scipy import integrate, linalg, stats
 from sim_instruments.physics.collective import closed_forms
 from sim_instruments.physics.collective.energy import angle_stiffness_j, energy_j, resting_angle_rad
 from sim_instruments.physics.collective.ensemble import evolve, step_error, trajectory
-from sim_instruments.physics.collective.equations import Load, Wall
 from sim_instruments.physics.collective.kernel import Pinning
 from sim_instruments.physics.collective.parameters import CollectiveParameters
 from sim_instruments.physics.collective.rest import Stillness, hop_rates, rest_walls
+from sim_instruments.physics.collective.terms import Load, Wall
 from sim_instruments.physics.collective.time_step import fastest_rate_1_s, thermal_variance_error
 from sim_instruments.physics.collective.walls import CollectiveWalls
 from sim_instruments.physics.constants import BOLTZMANN_J_K, GYROMAGNETIC_M_A_S, VACUUM_PERMEABILITY_H_M

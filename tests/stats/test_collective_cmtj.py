@@ -30,7 +30,7 @@ from cmtj.utils import VectorObj
 
 from sim_instruments.physics.collective import closed_forms
 from sim_instruments.physics.collective.ensemble import trajectory
-from sim_instruments.physics.collective.equations import Load, Wall
+from sim_instruments.physics.collective.terms import Load, Wall
 from sim_instruments.physics.constants import GYROMAGNETIC_M_A_S, VACUUM_PERMEABILITY_H_M
 from sim_instruments.physics.material import Material
 

@@ -10,10 +10,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from sim_instruments.physics.collective.ensemble import evolve
-from sim_instruments.physics.collective.equations import Load
 from sim_instruments.physics.collective.kernel import barriers_of
 from sim_instruments.physics.collective.parameters import CollectiveParameters
 from sim_instruments.physics.collective.rest import hop_rates
+from sim_instruments.physics.collective.terms import Load
 from sim_instruments.physics.collective.time_step import check_time_step, fastest_rate_1_s
 from sim_instruments.physics.collective.walls import CollectiveWalls
 from sim_instruments.physics.presets import material

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim_instruments.physics.collective.equations import Wall
+from sim_instruments.physics.collective.terms import Wall
 from sim_instruments.physics.constants import BOLTZMANN_J_K, GYROMAGNETIC_M_A_S
 
 _G0 = GYROMAGNETIC_M_A_S

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim_instruments.physics.collective.equations import Wall
+from sim_instruments.physics.collective.terms import Wall
 
 
 def energy_j(

@@ -6,7 +6,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.physics.collective.equations import Load, Wall, advance
+from sim_instruments.physics.collective.equations import advance
+from sim_instruments.physics.collective.terms import Load, Wall
 from sim_instruments.physics.collective.time_step import check_time_step
 
 NO_BARRIERS = np.zeros(0)

@@ -7,7 +7,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.physics.collective.equations import Load, Wall, advance
+from sim_instruments.physics.collective.equations import advance
+from sim_instruments.physics.collective.terms import Load, Wall
 from sim_instruments.physics.pulse_order import is_push_next
 from sim_instruments.physics.stream import normal_pair
 

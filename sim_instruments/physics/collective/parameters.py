@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Le
 
 from sim_instruments.physics.collective.closed_forms import noise_strength_a2_s_m2
 from sim_instruments.physics.collective.energy import resting_angle_rad
-from sim_instruments.physics.collective.equations import Load, Wall
+from sim_instruments.physics.collective.terms import Load, Wall
 from sim_instruments.physics.collective.time_step import LARGEST_TURN, check_time_step, fastest_rate_1_s
 from sim_instruments.physics.constants import GYROMAGNETIC_M_A_S
 from sim_instruments.physics.presets import NamedMaterial
@@ -52,7 +52,8 @@ class CollectiveParameters:
     shape_field_a_m: NonNegative | None = None
     """H_K; none: that of a straight wall in this film."""
     breathing: Annotated[float, Gt(-1), Le(10)] = 0.0
-    """kappa of the width Delta / sqrt(1 + kappa sin^2 phi)."""
+    """kappa of the width Delta / sqrt(1 + kappa sin^2 phi). The wall's own stray field makes it -k / (K_eff + k) with
+    k = mu0 M_s H_K / 2, some -0.05; none is taken by default."""
     field_like_ratio: float = 0.0
     """Field-like over damping-like field of the spin-orbit torque."""
     applied_field_a_m: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from sim_instruments.physics.collective.equations import Wall
 from sim_instruments.physics.collective.kernel import Pinning, barriers_of
+from sim_instruments.physics.collective.terms import Wall
 from sim_instruments.physics.constants import BOLTZMANN_J_K, GYROMAGNETIC_M_A_S
 from sim_instruments.physics.hopping.rest import propagator
 from sim_instruments.physics.stream import uniform_pair

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from sim_instruments.physics.collective.equations import Load, Wall
+from sim_instruments.physics.collective.terms import Load, Wall
 from sim_instruments.physics.constants import GYROMAGNETIC_M_A_S
 
 LARGEST_TURN = 0.25
