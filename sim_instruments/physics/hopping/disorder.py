@@ -44,20 +44,23 @@ class Landscape(NamedTuple):
 def landscape(count: int, seed: int, parameters: HoppingParameters) -> Landscape:
     """Return the sites of all devices.
 
-    A device's number of spacings is the nearest to track length over p, and its spacings are stretched to fill the
-    track, so both end stops are sites.
+    From the first end stop on sites follow at their random spacings. The other end stop is a site, too, in place of all
+    that would lie beyond it or less than half a spacing before it.
     """
     p = parameters
     gains = np.empty((4, count), np.float32)
     spreads = np.array([p.barrier_dtod, p.spacing_dtod, p.torque_dtod, p.damping_dtod])
     _draw_gains(gains, spreads, seed)
-    bonds = np.maximum(2, np.rint(p.track_length_m / (p.site_spacing_m * gains[1]))).astype(np.int64)
-    first = np.concatenate(([0], np.cumsum(bonds + 1)))
+    spacings_m = p.site_spacing_m * gains[1].astype(np.float64)
+    sites = np.empty(count, np.int64)
+    _count_sites(sites, spacings_m / p.track_length_m, p.spacing_cv, seed)
+    first = np.concatenate(([0], np.cumsum(sites)))
     place, barrier_k = np.empty(first[-1], np.float32), np.empty(first[-1], np.float32)
     law = weibull_shape(p.barrier_cv) if p.barrier_law == "weibull" and p.barrier_cv else 0.0
     log_sd = math.sqrt(math.log1p(p.barrier_cv**2))
     mean_k = p.barrier_j / BOLTZMANN_J_K
-    _draw_sites(place, barrier_k, first, gains[0], mean_k, law, log_sd, p.spacing_cv, seed)
+    _place_sites(place, first, spacings_m / p.track_length_m, p.spacing_cv, seed)
+    _draw_barriers(barrier_k, first, gains[0], mean_k, law, log_sd, seed)
     return Landscape(first=first, place=place, barrier_k=barrier_k, torque=gains[2], friction=gains[3])
 
 
@@ -81,30 +84,46 @@ def _draw_gains(gains: np.ndarray, spreads: np.ndarray, seed: int) -> None:
                 gains[2 * pair + half, device] = np.float32(1.0 + spreads[2 * pair + half] * bounded)
 
 
+@nb.njit(error_model="numpy", cache=True)
+def _next_place(place: float, spacing: float, cv: float, draw: int, device: int, seed: int) -> tuple[float, int]:
+    """Return the place of the site after one, fraction of the track, and the next unused draw."""
+    share = 1.0
+    if cv > 0.0:
+        value, draw = gamma(1.0 / cv**2, draw, device, 0, _SPACING_PURPOSE, seed)
+        share = max(value * cv**2, _CLOSEST)
+    return place + share * spacing, draw
+
+
+@nb.njit(parallel=True, cache=True)
+def _count_sites(sites: np.ndarray, spacings: np.ndarray, cv: float, seed: int) -> None:
+    for device in nb.prange(sites.shape[0]):
+        place, draw, count = 0.0, 0, 1
+        while place <= 1.0 - 0.5 * spacings[device]:
+            place, draw = _next_place(place, spacings[device], cv, draw, device, seed)
+            count += 1
+        sites[device] = count
+
+
+@nb.njit(parallel=True, cache=True)
+def _place_sites(places: np.ndarray, first: np.ndarray, spacings: np.ndarray, cv: float, seed: int) -> None:
+    for device in nb.prange(spacings.shape[0]):
+        place, draw = 0.0, 0
+        for index in range(first[device], first[device + 1]):
+            places[index] = np.float32(place)
+            place, draw = _next_place(place, spacings[device], cv, draw, device, seed)
+        places[first[device + 1] - 1] = np.float32(1.0)
+
+
 @nb.njit(parallel=True, error_model="numpy", cache=True)
-def _draw_sites(place, barrier_k, first, barrier_gain, mean_k, weibull, log_sd, spacing_cv, seed) -> None:
-    for device in nb.prange(first.shape[0] - 1):
-        sites = first[device + 1] - first[device]
-        x, barriers = place[first[device] : first[device + 1]], barrier_k[first[device] : first[device + 1]]
+def _draw_barriers(barrier_k, first, gain, mean_k, weibull, log_sd, seed) -> None:
+    for device in nb.prange(gain.shape[0]):
         weibull_mean = math.gamma(1.0 + 1.0 / weibull) if weibull > 0.0 else 1.0
-        edges = np.empty(sites)
-        edges[0] = 0.0
-        draw = 0
-        for site in range(sites):
-            share = 1.0
+        for index in range(first[device], first[device + 1]):
+            share, draw = 1.0, index - first[device]
             if weibull > 0.0:
-                u, _ = uniform_pair(site, device, 0, _BARRIER_PURPOSE, seed)
+                u, _ = uniform_pair(draw, device, 0, _BARRIER_PURPOSE, seed)
                 share = (-math.log(u)) ** (1.0 / weibull) / weibull_mean
             elif log_sd > 0.0:
-                z, _ = normal_pair(site, device, 0, _BARRIER_PURPOSE, seed)
+                z, _ = normal_pair(draw, device, 0, _BARRIER_PURPOSE, seed)
                 share = math.exp(log_sd * z - 0.5 * log_sd**2)
-            barriers[site] = mean_k * barrier_gain[device] * max(share, _SHALLOWEST)
-            if site > 0:
-                spacing = 1.0
-                if spacing_cv > 0.0:
-                    shape = 1.0 / spacing_cv**2
-                    spacing, draw = gamma(shape, draw, device, 0, _SPACING_PURPOSE, seed)
-                    spacing = max(spacing / shape, _CLOSEST)
-                edges[site] = edges[site - 1] + spacing
-        for site in range(sites):
-            x[site] = np.float32(edges[site] / edges[sites - 1])
+            barrier_k[index] = mean_k * gain[device] * max(share, _SHALLOWEST)

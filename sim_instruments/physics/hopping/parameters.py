@@ -35,7 +35,10 @@ class HoppingParameters:
     site_spacing_m: Positive
     """Mean distance of neighbouring pinning sites, p."""
     spacing_cv: Annotated[float, Ge(0), Le(0.5)] = 0.0
-    """Relative standard deviation of the spacings of one track, which are gamma distributed."""
+    """Relative standard deviation of the spacings of one track, which are gamma distributed.
+
+    Barriers do not depend on them: a short spacing is a steep barrier, hard to drive over.
+    """
     barrier_j: Positive
     """Mean barrier between neighbouring sites without a force, V0."""
     barrier_law: Literal["lognormal", "weibull"] = "lognormal"

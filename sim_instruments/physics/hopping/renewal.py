@@ -7,6 +7,9 @@ uncertainty relation; J. G. Skellam, J. R. Stat. Soc. 109, 296 (1946) for the di
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim_instruments.physics.constants import BOLTZMANN_J_K
 
 
@@ -73,6 +76,27 @@ def return_ratio(hops: float, spacing_cv: float) -> float:
 
     mean_distance = 2 * hops * float(ive(0, 2 * hops) + ive(1, 2 * hops))
     return (2 * hops + spacing_cv**2 * mean_distance) / (2 * hops * (1 + spacing_cv**2))
+
+
+def frozen_moments(spacings_m: NDArray[np.float64], dwells_s: NDArray[np.float64], hops: float) -> tuple[float, float]:
+    """Return variance over mean of one push (m) and rho, for many one-way hops over sites that differ and stay.
+
+    With v = <p> / <tau> a bond contributes v^2 <tau^2> by chance in time, new in every pulse, and Var(p - v tau) by
+    what it is, the same on the way back. A doublet sees the latter only over the distance it does not return,
+    sqrt(4 hops <tau^2> / (pi <tau>^2)) bonds on average. For equal spacings and barriers rho is 1.
+
+    Args:
+        spacings_m: of a sample of bonds.
+        dwells_s: mean dwell times before these bonds.
+        hops: mean number of hops of a pulse, much more than 1.
+    """
+    velocity = float(spacings_m.mean() / dwells_s.mean())
+    by_chance = velocity**2 * float(np.mean(dwells_s**2))
+    by_site = float(np.var(spacings_m - velocity * dwells_s))
+    distance = math.sqrt(4 * hops * float(np.mean(dwells_s**2)) / (math.pi * float(dwells_s.mean()) ** 2))
+    variance = by_chance + by_site
+    rho = (2 * hops * by_chance + distance * by_site) / (2 * hops * variance)
+    return variance / float(spacings_m.mean()), rho
 
 
 # scipy's frozen distributions have no public type.
