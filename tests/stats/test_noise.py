@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import constants, signal, stats
 
-from sim_instruments.physics.readout.flicker import Flicker, FlickerNoise, mean_variance
+from sim_instruments.physics.readout.flicker import Flicker, FlickerNoise, carried, mean_variance
 from sim_instruments.physics.readout.junction import Junction
 from sim_instruments.physics.readout.telegraph import Telegraph, TelegraphNoise
 from sim_instruments.physics.readout.white_noise import (
@@ -75,6 +75,20 @@ def test_one_over_f_noise_has_slope_minus_one_over_three_decades_and_its_level()
         # A Hann window correlates neighbours: 1.94 times the variance of independent ordinates.
         error = math.sqrt(1.94 * (expected[band] ** 2).sum() / devices) / expected[band].sum()
         assert density[band].sum() / expected[band].sum() == pytest.approx(1, abs=4 * error)
+
+
+def test_what_a_window_does_keeps_the_equilibrium_however_short_it_is():
+    u = np.append(np.geomspace(1e-12, 500, 400), [2.9e-3, 3.1e-3])
+    window = carried(u)
+    assert window.decay**2 + window.end**2 == pytest.approx(np.ones_like(u), rel=1e-12)
+    # With a start in equilibrium the mean has its variance. Small terms vanish in the sum: they are looked at alone.
+    found = window.kept**2 + window.along**2 + window.apart**2
+    assert found == pytest.approx(mean_variance(u), rel=1e-9)
+    small = u < 1e-3
+    assert window.along[small] ** 2 == pytest.approx(u[small] / 2, rel=2e-3)
+    assert window.apart[small] ** 2 == pytest.approx(u[small] / 6, rel=1e-6)
+    # The end and the mean are as correlated as an end and all that went before it.
+    assert window.decay * window.kept + window.end * window.along == pytest.approx(window.kept, rel=1e-9)
 
 
 @pytest.mark.parametrize(("gap_s", "window_s"), [(0.0, 1e-3), (1e-2, 1e-3), (100.0, 0.02), (0.0, 1e-9)])

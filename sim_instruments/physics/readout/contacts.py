@@ -67,7 +67,9 @@ class Contacts:
         electrical = self._electrical
         if electrical.is_ohmic:
             low, high = electrical.conductance_low_s, electrical.conductance_high_s
-            return low + (high - low) * float(self._shares((device,))[0])
+            # Scripts measure one device in loops.
+            share = self._shares((device,))[0] if electrical.wall_width_share else self._position[device]
+            return low + (high - low) * float(share)
         return float(electrical.junction.conductance_s(self._shares((device,)))[0])
 
     def load(self, devices: Sequence[int], windows: Windows | None = None, *, shunt_s: float = 0.0) -> Load:

@@ -82,6 +82,35 @@ def mean_variance(windows: ArrayLike) -> NDArray[np.float64]:
     return np.where(u < 1e-3, 1 - u / 3 + u**2 / 12, 2 * (large + np.expm1(-large)) / large**2)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What a window does to relaxations of variance 1, given where they are at its start.
+
+    The end is `decay * start + end * z` and the mean over the window `kept * start + along * z + apart * z'`, with two
+    independent normal numbers.
+    """
+
+    decay: NDArray[np.float64]
+    end: NDArray[np.float64]
+    kept: NDArray[np.float64]
+    along: NDArray[np.float64]
+    apart: NDArray[np.float64]
+
+
+def carried(windows: ArrayLike) -> Carried:
+    """Return what windows do.
+
+    Args:
+        windows: u, their lengths in relaxation times, above 0.
+    """
+    u = np.asarray(windows, np.float64)
+    lost, variance = -np.expm1(-u), -np.expm1(-2 * u)
+    along = lost**2 / (u * np.sqrt(variance))
+    # For small u a difference of nearly equal numbers: there the first terms of its series stand in.
+    apart = np.where(u < 3e-3, u / 6 * (1 - u**2 / 10), (2 * (u - lost) - lost**2) / u**2 - along**2)
+    return Carried(decay=1 - lost, end=np.sqrt(variance), kept=lost / u, along=along, apart=np.sqrt(apart))
+
+
 @final
 class FlickerNoise:
     """The relative fluctuation of each of some devices, carried through time.
@@ -98,25 +127,19 @@ class FlickerNoise:
         self._deviation = math.sqrt(law.process_variance())
         # In equilibrium from the start, in units of its deviation; shape (devices, processes).
         self._state = noise.standard_normal((count, len(self._times_s)))
+        # Readings come in series: what their windows do is computed once for all of them.
+        self._window_s, self._window = 0.0, carried(np.ones(1))
 
     def read(self, gap_s: float, window_s: float) -> NDArray[np.float64]:
         """Let a gap pass, then return the mean fluctuation over the window that follows, shape (devices,)."""
-        self._pass(gap_s)
-        u = window_s / self._times_s
-        decay, lost = np.exp(-u), -np.expm1(-u)
-        # Variance of the end, its covariance with the mean, and what of the mean's variance the end does not explain,
-        # which for small u is the difference of nearly equal numbers: there the first terms of its series stand in.
-        end = -np.expm1(-2 * u)
-        covariance = lost**2 / u
-        explained = covariance / np.sqrt(end)
-        left = np.where(u < 3e-3, u / 6 * (1 - u**2 / 10), (2 * (u - lost) - lost**2) / u**2 - explained**2)
-        z = self._noise.standard_normal((2, *self._state.shape))
-        mean = self._state * (lost / u) + explained * z[0] + np.sqrt(np.maximum(left, 0)) * z[1]
-        self._state = self._state * decay + np.sqrt(end) * z[0]
-        return self._deviation * mean.sum(axis=1)
-
-    def _pass(self, gap_s: float) -> None:
         if gap_s > 0:
             u = gap_s / self._times_s
             fresh = self._noise.standard_normal(self._state.shape)
             self._state = self._state * np.exp(-u) + np.sqrt(-np.expm1(-2 * u)) * fresh
+        if window_s != self._window_s:
+            self._window_s, self._window = window_s, carried(window_s / self._times_s)
+        window = self._window
+        z = self._noise.standard_normal((2, *self._state.shape))
+        mean = window.kept * self._state + window.along * z[0] + window.apart * z[1]
+        self._state = window.decay * self._state + window.end * z[0]
+        return self._deviation * mean.sum(axis=1)
