@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help train test contract mutations third-party lint slow cifar pictures clean
+.PHONY: help train test contract mutations third-party lint slow cifar pictures figures clean
 
 help:           ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -40,6 +40,9 @@ cifar: $(INSTALLED)  ## Run the tests on CIFAR-10 files in the folder DOMAINWALL
 
 pictures: $(INSTALLED)  ## Make the pictures of the README from the latest run in runs/
 	$(BIN)/hil monitor --screenshot docs/images/monitor.svg --size 120x36
+
+figures: $(INSTALLED) ## Draw the figures of docs/physics.md, about a minute
+	$(BIN)/python docs/figures/physics.py
 
 clean:          ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
