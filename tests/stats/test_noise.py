@@ -7,13 +7,16 @@ is stated for it.
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import constants, signal, stats
 
+from sim_instruments.physics.readout.contacts import Contacts, Windows
 from sim_instruments.physics.readout.flicker import Flicker, FlickerNoise, carried, mean_variance
 from sim_instruments.physics.readout.junction import Junction
+from sim_instruments.physics.readout.parameters import Electrical
 from sim_instruments.physics.readout.telegraph import Telegraph, TelegraphNoise
 from sim_instruments.physics.readout.white_noise import (
     bandwidth_hz,
@@ -26,10 +29,12 @@ KT_300_J = constants.Boltzmann * 300
 FLICKER = Flicker(hooge_um2=1e-9, area_um2=0.05, slowest_s=1e4)
 
 
-def folded(law: Flicker | Telegraph, frequency_hz: np.ndarray, window_s: float) -> np.ndarray:
-    """The spectrum of means over windows that follow one another: sinc^2, and what lies above half their rate."""
+def folded(
+    law: Flicker | Telegraph, frequency_hz: np.ndarray, window_s: float, period_s: float | None = None
+) -> np.ndarray:
+    """The spectrum of means over windows, one a period: sinc^2, and what lies above half their rate."""
     coarse = np.geomspace(frequency_hz[1], frequency_hz[-1], 400)
-    orders = coarse[:, np.newaxis] + np.arange(-50, 51) / window_s
+    orders = coarse[:, np.newaxis] + np.arange(-100, 101) / (period_s or window_s)
     found = (law.spectrum_hz(np.abs(orders)) * np.sinc(orders * window_s) ** 2).sum(axis=1)
     return np.exp(np.interp(np.log(np.maximum(frequency_hz, coarse[0])), np.log(coarse), np.log(found)))
 
@@ -112,6 +117,31 @@ def test_readings_far_and_near_are_as_correlated_as_their_spectrum_says(gap_s: f
     if not gap_s:
         # Two windows side by side are one of twice the length.
         assert of_mean == pytest.approx(FLICKER.variance_of_reading(2 * window_s), rel=1e-9)
+
+
+def test_a_series_of_readings_with_pauses_has_the_spectrum_of_one_over_f():
+    electrical = Electrical(
+        conductance_low_s=2e-4,
+        conductance_high_s=4e-4,
+        write_resistance_ohm=2e3,
+        flicker=replace(FLICKER, slowest_s=1e6),
+    )
+    devices, count, each = 8, 1 << 13, 64
+    contacts = Contacts(electrical, np.full(devices, 0.25, np.float32), (7, 0))
+    series = np.empty((devices, count))
+    for device in range(devices):
+        # In many calls, as a program would that asks for a few readings at a time.
+        for first in range(0, count, each):
+            windows = Windows(start_s=0.1 * first, period_s=0.1, window_s=0.02, count=each)
+            series[device, first : first + each] = contacts.load((device,), windows).current_a(np.full(each, 0.1))
+    relative = series / (0.1 * 2.5e-4) - 1
+    frequency_hz, density = signal.periodogram(relative, 10.0, window="hann")
+    expected = folded(replace(FLICKER, slowest_s=1e6), frequency_hz, 0.02, 0.1)
+    for band in in_decades(frequency_hz, 4e-3, 4.0):
+        error = math.sqrt(1.94 * (expected[band] ** 2).sum() / devices) / expected[band].sum()
+        assert density.mean(axis=0)[band].sum() / expected[band].sum() == pytest.approx(1, abs=4 * error)
+    below = (frequency_hz > 4e-3) & (frequency_hz < 0.4)
+    assert expected[below] * frequency_hz[below] == pytest.approx(2e-8, rel=0.25)
 
 
 SLOW = Telegraph(step=0.01, upper_s=2.0, lower_s=1.0)
