@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from sim_instruments.bench import SimulatedBench, open_bench, open_default_bench
+from sim_instruments.coarse_grain.command import coarse_grain
 from sim_instruments.config import BenchFileError
 from sim_instruments.materials import materials
 from sim_instruments.server.bench_server import HISLIP_PORT, SOCKET_PORT, Addresses, BenchServer, Listening
@@ -28,6 +29,7 @@ def main() -> None:
     """Simulated instruments around one sample of domain-wall devices."""
 
 
+main.add_command(coarse_grain)
 main.add_command(materials)
 
 

@@ -2,10 +2,11 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sim_instruments.coarse_grain.preset import PresetError, with_preset
 from sim_instruments.sample import SampleConfig
 from sim_instruments.wiring import WiringConfig
 
@@ -69,6 +70,10 @@ def read_bench_file(path: Path) -> BenchConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BenchFileError(f"{path}: not TOML: {error}") from error
     try:
+        _fill_in_preset(tables, path.parent)
+    except PresetError as error:
+        raise BenchFileError(f"{path}: {error}") from error
+    try:
         return BenchConfig.model_validate(tables)
     except ValidationError as error:
         if "bench" in tables and "sample" not in tables:
@@ -78,6 +83,12 @@ def read_bench_file(path: Path) -> BenchConfig:
             ) from error
         places = (f"{_place(item['loc'])}: {item['msg']}" for item in error.errors())
         raise BenchFileError(f"{path}: " + "; ".join(places)) from error
+
+
+def _fill_in_preset(tables: dict[str, Any], folder: Path) -> None:
+    sample = tables.get("sample")
+    if isinstance(sample, dict) and isinstance(sample.get("wall"), dict):
+        sample["wall"] = with_preset(sample["wall"], folder)
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -25,7 +25,7 @@ HOP_CV = 0.6
 LAWS = [law for law in CODES if law != "gaussian"]
 
 
-@numba.njit(cache=True)
+@numba.njit  # no cache: it would not see a change in the functions that are called
 def _sums(law, pulses, mean, fano, hop_cv, event):
     sums = np.empty(SAMPLES)
     for device in range(SAMPLES):
