@@ -30,7 +30,6 @@ RIGID = TypeAdapter(HoppingParameters).validate_python(
         "track_length_m": 80 * SPACING_M,
         "site_spacing_m": SPACING_M,
         "barrier_j": 20 * KT,
-        "angle_cosine": -1.0,
         "write_line": {
             "length_m": 3e-6,
             "width_m": 1e-7,
@@ -218,7 +217,7 @@ def test_a_pulse_train_adds_up_mean_and_variance():
 
 def test_edges_and_heat_act_piece_by_piece():
     line = PulseLine(rise_time_s=4e-8, thermal_resistance_k_w=3e5, thermal_time_s=5e-8)
-    warm = dataclasses.replace(RIGID, pulse=line)
+    warm = dataclasses.replace(RIGID, pulse_line=line)
     volts, width_s = _volts(0.62 * math.pi * 20), 1.5e-7
     cut = segments(volts, width_s, line, RIGID.write_line.resistance_ohm)
     assert cut.temperature_k.max() > 310

@@ -16,6 +16,7 @@ from sim_instruments.physics.hopping.escape import crossing, escape_tables
 from sim_instruments.physics.hopping.parameters import HoppingParameters
 from sim_instruments.physics.hopping.rest import propagator
 from sim_instruments.physics.hopping.walls import HoppingWalls
+from sim_instruments.physics.pulse_shape import PulseLine
 from sim_instruments.physics.walls import Drive
 
 KT = BOLTZMANN_J_K * 300
@@ -26,12 +27,11 @@ TABLE = {
     "spacing_cv": 0.3,
     "barrier_j": 30 * KT,
     "barrier_cv": 0.1,
-    "angle_cosine": -1.0,
     "barrier_dtod": 0.05,
     "spacing_dtod": 0.05,
     "torque_dtod": 0.05,
     "damping_dtod": 0.05,
-    "pulse": {"rise_time_s": 1e-9, "thermal_resistance_k_w": 1e5, "thermal_time_s": 5e-9},
+    "pulse_line": {"rise_time_s": 1e-9, "thermal_resistance_k_w": 1e5, "thermal_time_s": 5e-9},
     "write_line": {
         "length_m": 2e-6,
         "width_m": 1e-7,
@@ -69,6 +69,8 @@ def _counts() -> tuple[np.ndarray, np.ndarray]:
 def test_a_bench_table_becomes_parameters():
     assert PARAMETERS.write_line.width_m == 1e-7
     assert PARAMETERS.barrier_law == "lognormal"
+    named = TypeAdapter(HoppingParameters).validate_python(TABLE | {"material": "w-cofeb-mgo"})
+    assert named.material.spin_hall_angle < 0 < named.force_per_volt_n_v
     with pytest.raises(ValidationError, match="spacing_cv"):
         TypeAdapter(HoppingParameters).validate_python(TABLE | {"spacing_cv": 0.7})
 
@@ -76,12 +78,13 @@ def test_a_bench_table_becomes_parameters():
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"angle_cosine": 1.0}, "angle_cosine"),
         ({"angle_cosine": 0.0}, "angle_cosine"),
         ({"track_length_m": 4e-8}, "site_spacing_m"),
+        ({"material": TABLE["material"] | {"thickness_m": 1.2e-9}}, "write_line.magnet_thickness_m"),
+        ({"material": TABLE["material"] | {"damping": 0.0}}, "material.damping"),
     ],
 )
-def test_parameters_that_cannot_work_are_refused_with_a_remedy(changes: dict[str, float], field: str):
+def test_parameters_that_cannot_work_are_refused_with_a_remedy(changes: dict[str, object], field: str):
     with pytest.raises(ValidationError, match=field):
         TypeAdapter(HoppingParameters).validate_python(TABLE | changes)
 
@@ -235,17 +238,23 @@ def test_pushes_go_up_and_pulls_down_as_far_as_the_end_stops():
 
 def test_what_an_event_delivered_is_told():
     push, pull = _counts()
-    moved = _walls().pulse_range(0, push, pull, DRIVE, event=1)
+    plain = dataclasses.replace(PARAMETERS, pulse_line=PulseLine())
+    moved = _walls(plain).pulse_range(0, push, pull, DRIVE, event=1)
     time_s = push * 8e-9 + pull * 6e-9
     blocks = [time_s[:1024].max(), time_s[1024:2048].max(), time_s[2048:].max()]
     assert (moved.push_pulses, moved.pull_pulses) == (push.sum(), pull.sum())
     assert moved.busy_s == pytest.approx(sum(blocks))
-    tail = _walls().pulse_range(1500, push[1500:2500], pull[1500:2500], DRIVE, event=1)
+    tail = _walls(plain).pulse_range(1500, push[1500:2500], pull[1500:2500], DRIVE, event=1)
     assert tail.busy_s == pytest.approx(time_s[1500:2048].max() + time_s[2048:2500].max())
     few = np.array([2999, 4], np.uint32)
-    selected = _walls().pulse_selected(few, np.array([3, 1]), np.array([0, 5]), DRIVE, event=1)
+    selected = _walls(plain).pulse_selected(few, np.array([3, 1]), np.array([0, 5]), DRIVE, event=1)
     assert (selected.push_pulses, selected.pull_pulses) == (4, 5)
     assert selected.busy_s == pytest.approx(8e-9 + 5 * 6e-9)
+    three = few[:1], np.array([3]), np.array([0])
+    edged = dataclasses.replace(PARAMETERS, pulse_line=PulseLine(rise_time_s=1e-9))
+    assert _walls(edged).pulse_selected(*three, DRIVE, event=1).busy_s == pytest.approx(3 * 9e-9)
+    spaced = dataclasses.replace(PARAMETERS, pulse_period_s=1e-7)
+    assert _walls(spaced).pulse_selected(*three, DRIVE, event=1).busy_s == pytest.approx(3e-7)
 
 
 def test_kept_arrays_are_position_and_site():

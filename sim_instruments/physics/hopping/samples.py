@@ -81,7 +81,7 @@ def first_passage_times(
         parameters.friction_kg_s,
         parameters.stray_force_n,
         parameters.force_per_volt_n_v * voltage_v,
-        parameters.pulse.temperature_k,
+        parameters.pulse_line.temperature_k,
     )
     goal = sites if voltage_v > 0 else -sites
     _pass_sites(times, ground, common, goal, longest_s, start, escape_tables(), seed)

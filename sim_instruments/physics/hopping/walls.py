@@ -71,13 +71,9 @@ class HoppingWalls:
             event: number that keys the random draw; never used twice.
         """
         devices = np.arange(first, first + len(push), dtype=np.uint32)
-        self._pulse(devices, push.astype(np.int64), pull.astype(np.int64), drive, event)
-        busy = push * drive.push_width_s + pull * drive.pull_width_s
+        busy = self._pulse(devices, push.astype(np.int64), pull.astype(np.int64), drive, event)
         # Blocks of devices take turns; the devices of one are driven together.
-        starts = np.unique(
-            np.maximum(0, np.arange(first // BLOCK, first // BLOCK + len(push) // BLOCK + 2) * BLOCK - first)
-        )
-        starts = starts[starts < len(push)]
+        starts = np.flatnonzero(np.diff((first + np.arange(len(push))) // BLOCK, prepend=-1))
         busy_s = float(np.maximum.reduceat(busy, starts).sum()) if len(push) else 0.0
         return Moved(
             push_pulses=int(push.sum(dtype=np.int64)), pull_pulses=int(pull.sum(dtype=np.int64)), busy_s=busy_s
@@ -87,13 +83,12 @@ class HoppingWalls:
         self, devices: NDArray[np.uint32], push: NDArray[np.int64], pull: NDArray[np.int64], drive: Drive, event: int
     ) -> Moved:
         """Apply `push[i]` pushes and `pull[i]` pulls to `devices[i]`, no device twice. Moves the walls."""
-        self._pulse(devices, push, pull, drive, event)
-        busy_s = float((push * drive.push_width_s + pull * drive.pull_width_s).max(initial=0.0))
+        busy_s = float(self._pulse(devices, push, pull, drive, event).max(initial=0.0))
         return Moved(push_pulses=int(push.sum()), pull_pulses=int(pull.sum()), busy_s=busy_s)
 
     def rest(self, duration_s: float, event: int) -> None:
         """Let the walls hop under the stray field alone. Moves the walls."""
-        forces = (self._common[2], self.parameters.pulse.temperature_k)
+        forces = (self._common[2], self.parameters.pulse_line.temperature_k)
         rest_walls(
             self.position, self._site, self._ground, self._common, forces, duration_s, self._tables, event, self._seed
         )
@@ -104,11 +99,10 @@ class HoppingWalls:
 
     def _pulse(
         self, devices: NDArray[np.uint32], push: NDArray[np.int64], pull: NDArray[np.int64], drive: Drive, event: int
-    ) -> None:
-        pieces = (
-            self._pieces(drive.push_amplitude_v, drive.push_width_s),
-            self._pieces(-drive.pull_amplitude_v, drive.pull_width_s),
-        )
+    ) -> NDArray[np.float64]:
+        """Move the walls; return for how long each device was busy, edges and cooling included."""
+        push_pieces = self._pieces(drive.push_amplitude_v, drive.push_width_s)
+        pull_pieces = self._pieces(-drive.pull_amplitude_v, drive.pull_width_s)
         pulse_walls(
             self.position,
             self._site,
@@ -117,14 +111,28 @@ class HoppingWalls:
             pull,
             self._ground,
             self._common,
-            *pieces,
+            push_pieces,
+            pull_pieces,
             self._tables,
             event,
             self._seed,
         )
+        return push * push_pieces[0].sum() + pull * pull_pieces[0].sum()
 
     def _pieces(self, amplitude_v: float, width_s: float) -> Pieces:
+        """Return durations, forces of the current and temperatures of a pulse in pieces."""
+        p = self.parameters
         if width_s <= 0:
             return np.zeros(0), np.zeros(0), np.zeros(0)
-        cut = segments(amplitude_v, width_s, self.parameters.pulse, self.parameters.write_line.resistance_ohm)
-        return cut.duration_s, self.parameters.force_per_volt_n_v * cut.voltage_v, cut.temperature_k
+        period_s = p.pulse_period_s
+        if period_s is not None:
+            period_s = max(period_s, width_s + min(width_s, p.pulse_line.rise_time_s))
+        cut = segments(
+            amplitude_v,
+            width_s,
+            p.pulse_line,
+            p.write_line.resistance_ohm,
+            parts=p.pulse_parts,
+            period_s=period_s,
+        )
+        return cut.duration_s, p.force_per_volt_n_v * cut.voltage_v, cut.temperature_k
