@@ -1,8 +1,11 @@
 """The bench file's electrical keys, and source-measure units on devices that are no plain conductance."""
 
 import math
+import re
 import tomllib
+from dataclasses import fields
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -79,6 +82,19 @@ def test_keys_that_make_no_device_are_refused_by_name(changes: dict[str, object]
     with pytest.raises(ValidationError) as caught:
         simulated(**changes)
     assert words in str(caught.value)
+
+
+def test_the_example_in_the_documentation_is_one():
+    page = (Path(__file__).parents[2] / "docs" / "read-out.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    example = tomllib.loads(block)["sample"]
+    tables = tomllib.loads((files("sim_instruments") / "benches" / "default.toml").read_text("utf-8"))
+    tables["sample"].update(example, devices=9_000_100)
+    config = BenchConfig.model_validate(tables).sample
+    assert isinstance(array_law(config.electrical, config.readout), CurvedLaw)
+    # Every optional key is there.
+    keys = {*example["electrical"], *example["readout"]}
+    assert keys == {field.name for table in (Electrical, Converter) for field in fields(table)}
 
 
 def test_thermal_noise_needs_a_read_voltage():
