@@ -7,7 +7,10 @@ from typing import Annotated, Any
 from numpy.typing import NDArray
 from pydantic import Discriminator, Tag
 
+from sim_instruments.physics.collective.parameters import CollectiveParameters
 from sim_instruments.physics.compact.parameters import CompactParameters
+from sim_instruments.physics.creep.parameters import CreepParameters
+from sim_instruments.physics.hopping.parameters import HoppingParameters
 from sim_instruments.physics.walls import Kept, Walls
 
 _DEFAULT = "compact"
@@ -17,7 +20,13 @@ def _chosen(table: Any) -> str:
     return str(table.get("model", _DEFAULT)) if isinstance(table, dict) else table.model
 
 
-WallParameters = Annotated[Annotated[CompactParameters, Tag("compact")], Discriminator(_chosen)]
+WallParameters = Annotated[
+    Annotated[CompactParameters, Tag("compact")]
+    | Annotated[HoppingParameters, Tag("hopping")]
+    | Annotated[CreepParameters, Tag("creep")]
+    | Annotated[CollectiveParameters, Tag("collective")],
+    Discriminator(_chosen),
+]
 """`[sample.wall]`: the parameters of one of the models. `model` says which; without it, it is the compact one."""
 
 
@@ -40,4 +49,25 @@ def wall_model(parameters: WallParameters) -> WallModel:
             return WallModel(
                 kept=CompactWalls.kept(parameters),
                 build=lambda count, seed, state: CompactWalls(count, seed, parameters, state),
+            )
+        case HoppingParameters():
+            from sim_instruments.physics.hopping.walls import HoppingWalls
+
+            return WallModel(
+                kept=HoppingWalls.kept(parameters),
+                build=lambda count, seed, state: HoppingWalls(count, seed, parameters, state),
+            )
+        case CreepParameters():
+            from sim_instruments.physics.creep.walls import CreepWalls
+
+            return WallModel(
+                kept=CreepWalls.kept(parameters),
+                build=lambda count, seed, state: CreepWalls(count, seed, parameters, state),
+            )
+        case CollectiveParameters():
+            from sim_instruments.physics.collective.walls import CollectiveWalls
+
+            return WallModel(
+                kept=CollectiveWalls.kept(parameters),
+                build=lambda count, seed, state: CollectiveWalls(count, seed, parameters, state),
             )
