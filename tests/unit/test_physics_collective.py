@@ -194,7 +194,7 @@ def test_a_schedule_takes_edges_heat_and_the_pause_into_account():
 
 def test_strong_currents_are_integrated_in_shorter_steps():
     walls = _walls()
-    assert walls.schedule(1.0, 3e-9).step_s[0] == pytest.approx(2e-12)
+    assert walls.schedule(1.0, 3e-9).step_s[0] / 2e-12 == pytest.approx(1.0)
     assert walls.schedule(20.0, 3e-9).step_s[0] < 1e-12
     load = walls.parameters.load(20.0, 300.0)
     highest = walls.parameters.highest_barrier_j
@@ -205,7 +205,7 @@ def test_barriers_are_frozen_and_have_the_stated_law():
     walls = _walls(barrier_cv=0.3)
     pinning = walls._pinning
     barriers = np.concatenate([barriers_of(device, pinning, 3) for device in range(2000)])
-    assert barriers.mean() == pytest.approx(2e-19, rel=4 * 0.3 / math.sqrt(len(barriers)))
+    assert barriers.mean() / 2e-19 == pytest.approx(1.0, rel=4 * 0.3 / math.sqrt(len(barriers)))
     assert barriers.std() / barriers.mean() == pytest.approx(0.3, rel=0.03)
     assert np.array_equal(barriers_of(7, pinning, 3), barriers_of(7, pinning, 3))
     assert not np.array_equal(barriers_of(7, pinning, 3), barriers_of(8, pinning, 3))
