@@ -133,9 +133,8 @@ def _sum_series(values, argument, series, last, older):
     for k in range(series.shape[0] - 2, 0, -1):
         coefficient = series[k]
         for i in range(count):
-            newest = coefficient + np.float32(2.0) * argument[i] * last[i] - older[i]
-            older[i] = last[i]
-            last[i] = newest
+            older[i] = coefficient + np.float32(2.0) * argument[i] * last[i] - older[i]
+        last, older = older, last
     for i in range(count):
         values[i] = series[0] + argument[i] * last[i] - older[i]
 

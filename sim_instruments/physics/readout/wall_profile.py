@@ -46,12 +46,10 @@ def smooth(shares: np.ndarray, position: np.ndarray, wall_width_share: np.float3
     """
     reach = _REACH * wall_width_share
     half = np.float32(0.5) * wall_width_share
+    shares[:] = position
     for i in range(position.shape[0]):
         x = position[i]
-        share = x
-        if x < reach:
-            share += half * np.float32(math.log1p(math.exp(-x / half)))
         rest = np.float32(1.0) - x
-        if rest < reach:
-            share -= half * np.float32(math.log1p(math.exp(-rest / half)))
-        shares[i] = share
+        if min(x, rest) < reach:
+            # On a track shorter than 18 widths a wall may be near both ends.
+            shares[i] = x + half * np.float32(math.log1p(math.exp(-x / half)) - math.log1p(math.exp(-rest / half)))
