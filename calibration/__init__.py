@@ -3,6 +3,7 @@
 from calibration.acquire import Progress
 from calibration.calibrate import Calibration, calibrate, fit_record
 from calibration.estimate import Estimate
+from calibration.health import Health, HealthBounds, health_bounds
 from calibration.parameters import DeviceParameters, StepStatistics, load_parameters
 from calibration.protocols import Route, StaircaseConfig
 from calibration.record import StaircaseRecord
@@ -12,6 +13,8 @@ __all__ = [
     "Calibration",
     "DeviceParameters",
     "Estimate",
+    "Health",
+    "HealthBounds",
     "Progress",
     "Route",
     "StaircaseConfig",
@@ -19,6 +22,7 @@ __all__ = [
     "StepStatistics",
     "calibrate",
     "fit_record",
+    "health_bounds",
     "load_parameters",
     "parameter_table",
 ]

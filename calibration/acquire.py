@@ -174,7 +174,8 @@ def _look(station: Station, ends: Ends, polarity: Polarity, width_s: float) -> C
 
 def _bring_to(station: Station, ends: Ends, look: FirstLook, target: Conductances) -> None:
     """Move each wall to about `target`, fraction of the track."""
-    distance = np.nan_to_num(target - ends.position(station.read()))
+    # A device whose walls do not move may seem to be anywhere, far off the track too.
+    distance = np.clip(np.nan_to_num(target - ends.position(station.read())), -1.0, 1.0)
     for polarity, way in ((Polarity.PUSH, distance), (Polarity.PULL, -distance)):
         counts = np.rint(np.maximum(way, 0.0) / look.steps(polarity)).astype(np.int64)
         if counts.any():

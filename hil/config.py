@@ -81,6 +81,13 @@ class UpdateTable(_Table):
     drift."""
 
 
+class HealthTable(_Table):
+    """`[health]`: devices that keep no weight."""
+
+    largest_bad_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of the weights that may be on open or short devices. Those are masked; more are refused."""
+
+
 class RunConfig(_Table):
     """A training run."""
 
@@ -100,6 +107,7 @@ class RunConfig(_Table):
     model: ModelTable = ModelTable()
     sampler: SamplerTable = SamplerTable()
     update: UpdateTable = UpdateTable()
+    health: HealthTable = HealthTable()
 
 
 def load_run(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:

@@ -1,7 +1,7 @@
 """Weights on devices: the only caller of the array's programming verbs during training.
 
-The weights a model sees are the array's read-out, never a digital copy of what was sent. Every update is compiled,
-journalled, fired once and confirmed by the controller's own count.
+The weights a model sees are the array's read-out, never a digital copy of what was sent; those of masked devices are 0.
+Every update is compiled, journalled, fired once and confirmed by the controller's own count.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from calibration import DeviceParameters
+from calibration import DeviceParameters, health_bounds
 from drivers.errors import ConfigError, InstrumentError
 from drivers.protocols import ArrayProgrammer
+from hil.health import HealthWatch
 from hil.journal import Journal
 from hil.kernels.compile_update import decode, write_drift
 from hil.mapping import DeviceLayer, in_device_order, rows, shared_with_numpy
@@ -43,6 +44,8 @@ class DeviceWeights:
         journal: where intents go before they are fired.
         bits: update precision B.
         seed: of the stochastic rounding.
+        largest_bad_share: of all weights, whose devices may be open or short.
+        warn: told in words of devices that are masked.
 
     Raises:
         ConfigError: if the array has too few devices.
@@ -58,6 +61,8 @@ class DeviceWeights:
         *,
         bits: int,
         seed: int,
+        largest_bad_share: float = 0.05,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._span = layers[-1].stop
         if array.device_count < self._span:
@@ -81,15 +86,23 @@ class DeviceWeights:
         self._target: Target | None = None
         self._pulses = 0
         self._sample = _UpdateSample(layers, seed)
+        bounds = health_bounds(devices, array.conductance_scale)
+        self._health = HealthWatch(array, layers, bounds, largest_bad_share=largest_bad_share, warn=warn)
 
     def initialise(self) -> None:
-        """Program the model's present weights into the array, then load what the walls took on. Moves the walls."""
+        """Program the model's present weights into the array, then load what the walls took on. Moves the walls.
+
+        Raises:
+            DeviceFault: if too many devices are bad.
+        """
+        self._health.warn_of_blindness()
         wanted = [weights.copy() for weights in self._weights]
         for round_ in range(_WRITE_ROUNDS):
             self.load()
             self._compiled = []
             for index, weights in enumerate(self._weights):
                 error = wanted[index] - weights
+                error[self._health.masked[index]] = 0.0
                 self._compile(
                     index, error, float(np.abs(error).max(initial=0.0)), 0.0, _WRITE_NET, _WRITE_STEP + round_
                 )
@@ -97,14 +110,24 @@ class DeviceWeights:
         self._compiled = []
 
     def load(self) -> None:
-        """Read the array and put the weights into the model."""
+        """Read the array and put the weights into the model, 0 for masked devices.
+
+        Raises:
+            DeviceFault: if too many devices are bad.
+        """
         codes = self._array.read_codes(0, self._span)
         scale = self._array.conductance_scale
         low, high = self._devices.conductance_low_s.value, self._devices.conductance_high_s.value
+        bounds, outside = self._health.bounds, []
         for layer, weights in zip(self._layers, self._weights, strict=True):
             per_siemens = 2 * layer.weight_range / (high - low)
             offset = (scale.offset_s - low) * per_siemens - layer.weight_range
-            decode(codes[layer.first : layer.stop], scale.lsb_s * per_siemens, offset, weights)
+            of_layer, per_code = codes[layer.first : layer.stop], scale.lsb_s * per_siemens
+            outside.append(decode(of_layer, per_code, offset, weights, bounds.open_below, bounds.short_above))
+        if self._health.is_news(outside):
+            self._health.examine(codes)
+        for weights, masked in zip(self._weights, self._health.masked, strict=True):
+            weights[masked] = 0.0
         self._sample.read(self._weights)
 
     def compile(self, target: Target) -> None:
@@ -119,6 +142,7 @@ class DeviceWeights:
             if parameter.grad is None:
                 raise ValueError(f"{self._layers[index].name} has no gradient: run backward() first")
             drift = in_device_order(parameter.grad).contiguous().numpy()
+            drift[self._health.masked[index]] = 0.0
             peaks = np.empty(rows(len(drift)), np.float32)
             write_drift(drift, drift, self._weights[index], target.step_size, target.weight_decay, peaks)
             if not np.isfinite(peaks).all():
@@ -178,6 +202,8 @@ class DeviceWeights:
             clipped_fraction=over_all(lambda compiled: compiled.clipped),
             saturated_fraction=over_all(lambda compiled: compiled.saturated),
             end_stop_fraction=self._sample.end_stop_fraction(self._layers),
+            open_devices=self._health.open_devices,
+            short_devices=self._health.short_devices,
         )
 
     def _compile(
@@ -209,6 +235,7 @@ class DeviceWeights:
                 seed=self._seed,
                 push=self._push[layer.first : layer.stop],
                 pull=self._pull[layer.first : layer.stop],
+                masked=self._health.masked[index],
             )
         )
 

@@ -93,6 +93,8 @@ class TrainingLoop:
             clipped_fraction=self._averages.clipped,
             saturated_fraction=self._averages.saturated,
             end_stop_fraction=totals.end_stop_fraction,
+            open_devices=totals.open_devices,
+            short_devices=totals.short_devices,
             parameters_sha256=raw_sha256,
         )
 
@@ -162,6 +164,7 @@ class TrainingLoop:
                 energy_j=totals.energy_j,
                 infeasible_fraction=totals.infeasible_fraction,
                 clipped_fraction=totals.clipped_fraction,
+                masked_devices=totals.open_devices + totals.short_devices,
                 layers=self._store.layer_steps(),
             )
         )

@@ -107,6 +107,7 @@ def compile_layer(
     seed: int,
     push: Counts,
     pull: Counts,
+    masked: NDArray[np.intp],
 ) -> CompiledLayer:
     """Compile one layer's update: exact in the mean up to the full scale, exact in the variance where that is feasible.
 
@@ -120,6 +121,7 @@ def compile_layer(
         seed: see `step`.
         push: uint8, shape (devices,), overwritten.
         pull: uint8, shape (devices,), overwritten.
+        masked: places that get no pulse, none twice; their drift should be 0. The fractions count them in.
     """
     statistics = np.empty((rows(layer.devices), STATISTICS), np.float64)
     compile_rows(
@@ -138,6 +140,9 @@ def compile_layer(
         statistics,
     )
     pushes, pulls, infeasible, clipped, saturated, variance = statistics.sum(axis=0).tolist()
+    pushes -= int(push[masked].sum())
+    pulls -= int(pull[masked].sum())
+    push[masked] = pull[masked] = 0
     return CompiledLayer(
         layer=layer,
         pulses=pulses,

@@ -102,7 +102,11 @@ def device_parameters(setting: Setting, bench: Bench, publisher: Publisher) -> D
 
 
 def open_store(
-    setting: Setting, bench: Bench | None, parameters: DeviceParameters | None, stack: ExitStack
+    setting: Setting,
+    bench: Bench | None,
+    parameters: DeviceParameters | None,
+    publisher: Publisher,
+    stack: ExitStack,
 ) -> WeightStore:
     """Return the store of the weights: devices, or floating-point numbers if there is no bench. Moves nothing.
 
@@ -122,6 +126,8 @@ def open_store(
         journal,
         bits=config.update.bits,
         seed=config.seed,
+        largest_bad_share=config.health.largest_bad_share,
+        warn=publisher.warning,
     )
 
 

@@ -56,6 +56,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     saturated_fraction: float
     end_stop_fraction: float
     """At the last read-out."""
+    open_devices: int
+    """Masked at the end because their read path is open: no pulse, weight 0."""
+    short_devices: int
+    """Masked because their read path is short."""
     parameters_sha256: str | None
     """Of the raw calibration data behind the device parameters."""
 

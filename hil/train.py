@@ -40,7 +40,7 @@ def train(config: RunConfig, *, run_dir: Path, listener: RunListener, stop: Stop
         publisher = Publisher(writer, listener, bench, steps_total=setting.steps_total, epochs=config.epochs)
         try:
             parameters = device_parameters(setting, bench, publisher) if bench else None
-            store = open_store(setting, bench, parameters, stack)
+            store = open_store(setting, bench, parameters, publisher, stack)
             if bench is not None:
                 publisher.state(RunState.PROGRAMMING, "programming the initial weights")
                 bench.array.output_on()

@@ -27,6 +27,10 @@ class Totals:
     saturated_fraction: float
     end_stop_fraction: float
     """Devices within one part in a thousand of an end of their range at the last read-out."""
+    open_devices: int
+    """Devices that are masked because their read path is open."""
+    short_devices: int
+    """Devices that are masked because their read path is short."""
 
 
 class WeightStore(Protocol):
@@ -128,4 +132,6 @@ class DigitalWeights:
             clipped_fraction=0.0,
             saturated_fraction=0.0,
             end_stop_fraction=0.0,
+            open_devices=0,
+            short_devices=0,
         )

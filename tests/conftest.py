@@ -29,14 +29,17 @@ class SmallBench:
 
 @pytest.fixture
 def make_small_bench(tmp_path: Path) -> Iterator[Callable[..., SmallBench]]:
-    """Write a bench file and a simulated bench with few devices; keywords change numbers of the wall model."""
+    """Write a bench file and a simulated bench with few devices.
+
+    `sample` adds tables to those of the sample; other keywords change numbers of the wall model.
+    """
     opened = []
 
-    def make(devices: int = 8192, seed: int = 1, **wall: float) -> SmallBench:
+    def make(devices: int = 8192, seed: int = 1, *, sample: dict[str, Any] | None = None, **wall: float) -> SmallBench:
         folder = tmp_path / f"bench{len(opened)}"
         folder.mkdir()
         simulated = tomllib.loads((Path(sim_instruments.__file__).parent / "benches" / "default.toml").read_text())
-        simulated["sample"] |= {"devices": devices, "seed": seed}
+        simulated["sample"] |= {"devices": devices, "seed": seed} | (sample or {})
         simulated["sample"]["wall"] |= wall
         wired = [index * (devices // 10) for index in range(10)]
         simulated["wiring"]["devices"] = wired

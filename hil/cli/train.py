@@ -146,4 +146,6 @@ def _table(summary: "Summary") -> Table:
                 percent(x) for x in (summary.clipped_fraction, summary.saturated_fraction, summary.end_stop_fraction)
             ),
         )
+        if summary.open_devices or summary.short_devices:
+            table.add_row("masked", f"{summary.open_devices:,} open, {summary.short_devices:,} short devices")
     return table

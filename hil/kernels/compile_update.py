@@ -145,18 +145,28 @@ def write_drift(
 
 
 @nb.njit(parallel=True, cache=True)
-def decode(codes: np.ndarray, scale: float, offset: float, weight: np.ndarray) -> None:
-    """Write `offset + scale * code` into `weight`.
+def decode(codes: np.ndarray, scale: float, offset: float, weight: np.ndarray, lowest: int, highest: int) -> int:
+    """Write `offset + scale * code` into `weight`, and return how many codes lie outside a range.
 
     Args:
         codes: uint16, shape (n,).
         scale: weight of one code.
         offset: weight at code 0.
         weight: float32, shape (n,), overwritten.
+        lowest: smallest code of the range.
+        highest: largest code of it.
     """
     a, b = np.float32(scale), np.float32(offset)
+    low_code, width = np.uint16(lowest), np.uint16(highest - lowest)
+    outside = 0
     for row in nb.prange((codes.shape[0] + BLOCK - 1) // BLOCK):
         low, high = row * BLOCK, min(codes.shape[0], (row + 1) * BLOCK)
         c, w = codes[low:high], weight[low:high]
         for i in range(high - low):
             w[i] = b + a * np.float32(c[i])
+        # A row has 1024 codes: 16 bits hold their number, and one comparison of wrapped differences does for both ends.
+        strange = np.uint16(0)
+        for i in range(high - low):
+            strange += np.uint16(np.uint16(c[i] - low_code) > width)
+        outside += int(strange)
+    return outside

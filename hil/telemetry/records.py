@@ -187,6 +187,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, tag="step", tag_field="k")
     infeasible_fraction: float
     clipped_fraction: float
     layers: list[LayerStep]
+    masked_devices: int = 0
+    """Open and short devices, which get no pulses and whose weights are 0."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag="evaluation", tag_field="k"):

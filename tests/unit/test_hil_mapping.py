@@ -41,7 +41,7 @@ def test_the_seed_alone_decides_the_initial_weights():
 def test_writing_in_device_order_writes_the_parameter_itself():
     convolution = nn.Conv2d(3, 4, 5, bias=False).to(memory_format=torch.channels_last)
     memory = shared_with_numpy(convolution.weight)
-    decode(np.arange(300, dtype=np.uint16), 2.0, -1.0, memory)
+    decode(np.arange(300, dtype=np.uint16), 2.0, -1.0, memory, 0, 65535)
     assert torch.equal(in_device_order(convolution.weight), torch.arange(300) * 2.0 - 1.0)
     gradient = convolution.weight.detach().clone(memory_format=torch.contiguous_format)
     assert torch.equal(in_device_order(gradient), in_device_order(convolution.weight))
