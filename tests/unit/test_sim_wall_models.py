@@ -94,7 +94,7 @@ def test_an_unknown_model_and_a_wrong_key_are_named(tmp_path: Path):
     with pytest.raises(BenchFileError, match=r"sample\.wall\.spacing_m: Unexpected"):
         open_bench(path)
     path.write_text(_text("hopping", 16).replace('"w-cofeb-mgo"', '"unobtainium"'))
-    with pytest.raises(BenchFileError, match="unobtainium.*choose one of"):
+    with pytest.raises(BenchFileError, match=r"unobtainium.*choose one of"):
         open_bench(path)
 
 
