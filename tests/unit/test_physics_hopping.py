@@ -14,7 +14,7 @@ from sim_instruments.physics.hopping import washboard
 from sim_instruments.physics.hopping.disorder import landscape, weibull_shape
 from sim_instruments.physics.hopping.escape import crossing, escape_tables
 from sim_instruments.physics.hopping.parameters import HoppingParameters
-from sim_instruments.physics.hopping.rest import propagator
+from sim_instruments.physics.hopping.propagator import propagator
 from sim_instruments.physics.hopping.walls import HoppingWalls
 from sim_instruments.physics.pulse_shape import PulseLine
 from sim_instruments.physics.walls import Drive

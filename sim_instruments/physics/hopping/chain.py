@@ -2,7 +2,8 @@
 
 Gillespie's method: the waiting time of a site is drawn, in units of its mean, and used up at the rate of the moment; so
 a drive that changes on the way needs no other draw. Where barriers are high the waiting time is exponential; where the
-drive has flattened them it is a gamma number of the regularity that `escape` tells.
+drive has flattened them it is a gamma number of the regularity that `escape` tells. Very many hops under one drive are
+summed up (`propagator`).
 
 A wall under way over flattened barriers has no site. When the drive lets the barriers rise again the wall falls to the
 side on which it is: onward if it has used up its waiting time but for the lead.
@@ -16,6 +17,7 @@ import numpy as np
 from sim_instruments.physics.constants import BOLTZMANN_J_K
 from sim_instruments.physics.hopping.disorder import Landscape
 from sim_instruments.physics.hopping.escape import EscapeTables, crossing
+from sim_instruments.physics.hopping.propagator import followed_hops, picked, propagator
 from sim_instruments.physics.pulse_order import is_push_next
 from sim_instruments.physics.stream import uniform_pair
 from sim_instruments.physics.variates import gamma
@@ -54,6 +56,16 @@ def bond(index, place, barrier_k, length_m, friction, force, temperature, tables
     share, irregularity, lead = crossing(barrier_k[index] / temperature, work, tables)
     rate = share * thermal / (friction * spacing**2)
     return rate * _bernoulli(-work), rate * _bernoulli(work), irregularity, lead
+
+
+@nb.njit(error_model="numpy", cache=True)
+def hop_rates(place, barrier_k, length_m, friction, force, temperature, tables):
+    """Return the rates forward and backward from every site of a track, 1/s, with the arguments of `bond`."""
+    forward, backward = np.zeros(place.shape[0]), np.zeros(place.shape[0])
+    for k in range(place.shape[0] - 1):
+        law = bond(k, place, barrier_k, length_m, friction, force, temperature, tables)
+        forward[k], backward[k + 1] = law[0], law[1]
+    return forward, backward
 
 
 @nb.njit(error_model="numpy", cache=True)
@@ -98,6 +110,7 @@ def follow(site, place, barrier_k, length_m, friction, durations, forces, temper
         The site in the end and the next unused draw.
     """
     device, event, purpose, seed = stream
+    limit = followed_hops(place.shape[0])
     drawn, clock, u, irregularity, lead, heading = 0.0, 0.0, 0.0, 1.0, 0.0, 0
     after, before = (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 1.0, 0.0)
     for piece in range(durations.shape[0]):
@@ -115,8 +128,8 @@ def follow(site, place, barrier_k, length_m, friction, durations, forces, temper
                 before = bond(site - 1, place, barrier_k, length_m, friction, force, temperature, tables)
                 way = after if heading > 0 else before
             drawn = 0.0
-        left = durations[piece]
-        while True:
+        left, hops = durations[piece], 0
+        while hops < limit:
             if drawn == 0.0:
                 irregularity, lead = way[2], way[3]
                 drawn, u, draw = waiting_time(irregularity, draw, device, event, purpose, seed)
@@ -126,7 +139,7 @@ def follow(site, place, barrier_k, length_m, friction, durations, forces, temper
                 clock -= total * left
                 break
             left -= clock / total
-            drawn = 0.0
+            drawn, hops = 0.0, hops + 1
             if u * total < after[0]:
                 site += 1
                 before, after = after, bond(site, place, barrier_k, length_m, friction, force, temperature, tables)
@@ -135,6 +148,12 @@ def follow(site, place, barrier_k, length_m, friction, durations, forces, temper
                 after = before
                 before = bond(site - 1, place, barrier_k, length_m, friction, force, temperature, tables)
             way = after if heading > 0 else before
+        if hops == limit:
+            forward, backward = hop_rates(place, barrier_k, length_m, friction, force, temperature, tables)
+            v, _ = uniform_pair(draw, device, event, purpose, seed)
+            draw += 1
+            site = picked(propagator(forward, backward, left)[site], v)
+            irregularity = 1.0
     if drawn > 0.0 and clock < lead * drawn:
         site += 1 if u * (after[0] + before[1]) < after[0] else -1
     return site, draw
