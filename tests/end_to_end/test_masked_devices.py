@@ -1,5 +1,6 @@
 """Training on an array with open and short devices: they are found by reading, left alone, and told of."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from torch import nn
 from calibration import StaircaseConfig, calibrate
 from drivers import Bench, load_bench
 from drivers.errors import DeviceFault
+from hil import train as training
+from hil.config import load_run
 from hil.execute import DeviceWeights
 from hil.journal import Journal
 from hil.mapping import DeviceLayer, in_device_order, map_layers
 from hil.sgld import Target
+from hil.stop import StopRequest
+from hil.telemetry import Evaluation, RunState, Step
 
 STEPS, BATCH = 100, 128
 
@@ -195,3 +200,51 @@ def test_devices_that_go_open_a_few_at_a_time_are_too_many_in_the_end(make_small
         at.sample.clock.advance(1e6)
         with pytest.raises(DeviceFault, match=r"300 of 4,736 devices .* 100 open, 200 short"):
             at.store.load()
+
+
+class _Silent:
+    """A listener that hears nothing."""
+
+    def state(self, state: RunState, message: str) -> None: ...
+
+    def calibration(self, done: int, total: int, text: str) -> None: ...
+
+    def step(self, record: Step, *, steps_total: int, eta_s: float | None) -> None: ...
+
+    def evaluation(self, record: Evaluation) -> None: ...
+
+
+def test_a_whole_run_tells_of_masked_devices_and_never_pulses_them(make_small_bench, tmp_path: Path):
+    """ResNet-18 on 11 million devices, one in a hundred of them open; two steps."""
+    whole = make_small_bench(devices=11_534_336, sample={"faults": {"open": {"share": 0.01}}})
+    sample = whole.simulated.sample
+    generator = np.random.default_rng(0)
+    for name in ("train", "test"):
+        pixels = generator.integers(0, 255, (64, 32, 32, 3)).astype(np.uint8)
+        np.savez(tmp_path / f"{name}.npz", x=pixels, y=np.arange(64) % 10)
+    options = ["data.source=npz", "batch_size=32", "epochs=1", "calibrate=true", f"bench='{whole.file}'"]
+    options += [f"data.{name}='{tmp_path / name}.npz'" for name in ("train", "test")]
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    summary = training.train(load_run(None, options), run_dir=run_dir, listener=_Silent(), stop=StopRequest())
+
+    layers = json.loads((run_dir / "run.json").read_text())["layers"]
+    used = np.zeros(sample.device_count, np.bool_)
+    for layer in layers:
+        used[layer["first"] : layer["first"] + layer["devices"]] = True
+    bad = sample.faults.open[used[sample.faults.open]]
+    assert len(bad) > 100_000
+    assert (summary.open_devices, summary.short_devices) == (len(bad), 0)
+    assert json.loads((run_dir / "summary.json").read_text())["open_devices"] == len(bad)
+    steps = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    assert [one["masked_devices"] for one in steps if one["k"] == "step"] == [len(bad)] * 2
+    events = [json.loads(line) for line in (run_dir / "events.jsonl").read_text().splitlines()]
+    told = [event for event in events if "open devices masked" in event["text"]]
+    assert [(event["level"], event["text"].partition(" open")[0]) for event in told] == [("warning", f"{len(bad):,}")]
+
+    # The write line of an open device works: a pulse would have moved its wall. Calibration pulsed a few.
+    calibrated = np.concatenate([entry.devices for entry in sample.ledger.entries if entry.devices is not None])
+    untouched = np.setdiff1d(bad, calibrated)
+    assert len(untouched) > len(bad) - 1000
+    assert np.all(sample.walls.position[untouched] == 0.5)
+    assert np.mean(sample.walls.position[used] == 0.5) < 0.02
