@@ -4,21 +4,26 @@ Numbers of faulty devices are drawn: seeds are fixed, bounds are 4 standard erro
 """
 
 import math
+import re
 import subprocess
 import sys
 import textwrap
 import tomllib
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from sim_instruments.ageing import Ageing, AgeingParameters
+from sim_instruments.ageing.parameters import RetentionParameters
 from sim_instruments.ageing.wear import ESTIMATE
 from sim_instruments.bench import SimulatedBench, open_bench
 from sim_instruments.clock import VirtualClock
 from sim_instruments.config import BenchConfig, BenchFileError
 from sim_instruments.faulty_devices import Affected, FaultParameters, FaultyDevices
+from sim_instruments.nonvolatile import Memory
 from sim_instruments.physics.walls import Drive
 
 DEVICES = 3000
@@ -178,6 +183,38 @@ def test_without_the_tables_nothing_changes():
     assert np.array_equal(plain.sample.walls.position, spelt_out.sample.walls.position)
     assert np.array_equal(read(plain, "range"), read(spelt_out, "range"))
     assert list(plain.sample.memory.state) == ["position"]
+
+
+class FinerWalls:
+    """Walls that only note how long they were left alone."""
+
+    def __init__(self) -> None:
+        self.position = np.full(4, 0.5, np.float32)
+        self.rests: list[tuple[float, int]] = []
+
+    def rest(self, duration_s: float, event: int) -> None:
+        self.rests.append((duration_s, event))
+
+
+def test_finer_models_rest_by_themselves_for_all_the_time_that_passes():
+    memory = Memory.volatile(4, ())
+    clock, walls, events = VirtualClock(memory.counters), FinerWalls(), iter(range(10))
+    ageing = Ageing(AgeingParameters(), SimpleNamespace(model="hopping"), walls, memory, clock, 1)
+    assert ageing.has_rest
+    for seconds in (0.0, 1e-9, 0.0, 3.0):
+        clock.advance(seconds)
+        ageing.rest(lambda: next(events))
+    assert walls.rests == [(1e-9, 0), (pytest.approx(3.0), 1)]
+    with pytest.raises(ValueError, match=r"ageing\.retention: this table is for the compact model.*'hopping'"):
+        AgeingParameters(retention=RetentionParameters(**RETENTION)).check(SimpleNamespace(model="hopping"))
+
+
+def test_the_tables_on_the_page_are_accepted():
+    page = (Path(__file__).parents[2] / "docs" / "simulated-bench.md").read_text("utf-8")
+    (table,) = (block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "sample.faults" in block)
+    bench = make(devices=5000, **tomllib.loads(table)["sample"])
+    assert len(bench.sample.faults.open) > 0
+    assert bench.sample.ageing.wear is not None
 
 
 RETENTION = {"hop_length_m": 1e-8, "barrier_kt": 30.0}
