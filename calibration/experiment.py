@@ -33,7 +33,7 @@ SHOT: Final = np.dtype(
 
     step            number of the action in the experiment, from 0; rises with time
     cycle           repetition that the action belongs to
-    phase           0 preparation (bringing walls to a place, end stops), 1 measurement, 2 rest (readings without pulses)
+    phase           0 preparation (end stops, bringing walls to a place), 1 measurement, 2 readings without pulses
     polarity        1 push, -1 pull, 0 no pulse: only read
     amplitude_v     magnitude, volts; 0 without pulses
     before_s        conductance read last before the pulses, siemens; nan if there was none
