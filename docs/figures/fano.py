@@ -52,7 +52,6 @@ def _parameters() -> HoppingParameters:
     return HoppingParameters(
         track_length_m=2000 * SPACING_M,
         material=material("w-cofeb-mgo"),
-        angle_cosine=-1.0,
         write_line=WriteLine(
             length_m=60e-6,
             width_m=100e-9,

@@ -117,7 +117,7 @@ def _hopping(panel) -> None:
     """Walls of the hopping model, whose hops go both ways: the difference of two Poisson numbers."""
     spacing_m = 25e-9
     parameters = HoppingParameters(
-        track_length_m=200 * spacing_m, material=material("w-cofeb-mgo"), angle_cosine=-1.0,
+        track_length_m=200 * spacing_m, material=material("w-cofeb-mgo"),
         write_line=WriteLine(
             length_m=10e-6, width_m=100e-9, heavy_metal_thickness_m=3e-9, heavy_metal_resistivity_ohm_m=120e-8,
             magnet_thickness_m=1e-9, magnet_resistivity_ohm_m=160e-8,

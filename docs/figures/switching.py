@@ -71,7 +71,6 @@ def _parameters() -> HoppingParameters:
     return HoppingParameters(
         track_length_m=20 * SPACING_M,
         material=material("w-cofeb-mgo"),
-        angle_cosine=-1.0,
         write_line=WriteLine(
             length_m=2e-6,
             width_m=100e-9,
