@@ -109,6 +109,17 @@ def test_at_the_critical_voltage_the_force_takes_a_barrier_away():
     assert force_n == pytest.approx(slope_n, rel=1e-12)
 
 
+def test_friction_gives_the_mobility_and_the_diffusion_of_a_free_wall():
+    # v = gamma0 Delta H / alpha below Walker's field, D = kT gamma0 Delta / (2 alpha mu0 M_s S).
+    wall_width_m = math.sqrt(15e-12 / 4e5)
+    field_a_m = 1000.0
+    force_n = 2 * 4e-7 * math.pi * 9.3e5 * 1e-16 * field_a_m
+    assert force_n / PARAMETERS.friction_kg_s == pytest.approx(2.2128e5 * wall_width_m * field_a_m / 0.09, rel=1e-6)
+    assert KT / PARAMETERS.friction_kg_s == pytest.approx(2.67e-7, rel=2e-3)
+    stray = dataclasses.replace(PARAMETERS, stray_field_a_m=field_a_m)
+    assert stray.stray_force_n == pytest.approx(force_n, rel=1e-6)
+
+
 def test_tables_agree_with_the_closed_forms_between_their_lines():
     random = np.random.default_rng(3)
     tables = escape_tables()

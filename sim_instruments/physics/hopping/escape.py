@@ -56,7 +56,7 @@ class EscapeTables(NamedTuple):
 
 @cache
 def escape_tables() -> EscapeTables:
-    """Return the tables, computed at the first call of a process in about half a second."""
+    """Return the tables, computed at the first call of a process in about a second."""
     barriers = np.exp(_LOG_LOWEST + _LOG_STEP * np.arange(_BARRIERS))
     shares = np.arange(_FORCES) / (_FORCES - 1)
     log_mobility = _log_mobility(barriers, shares)
@@ -69,7 +69,7 @@ def escape_tables() -> EscapeTables:
 def _log_mobility(barriers: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.special import i0e
 
-    nodes, weights = np.polynomial.legendre.leggauss(400)
+    nodes, weights = np.polynomial.legendre.leggauss(240)
     root = (nodes + 1) / 2
     y, weights = root**2, weights * root  # much of the integrals may lie near y = 0
     table = np.zeros((len(barriers), len(shares)))
