@@ -1,0 +1,17 @@
+"""The hash of an experiment, whatever file it lies in."""
+
+import hashlib
+
+import numpy as np
+
+from calibration.experiment import SHOT, Experiment
+
+
+def sha256(experiment: Experiment) -> str:
+    """Return the SHA-256 of an experiment: of its origin as JSON, a zero byte, and its shots as they lie in memory.
+
+    The same for a store and for any file that the shots were exported to and read back from.
+    """
+    content = hashlib.sha256(experiment.origin.model_dump_json().encode() + b"\0")
+    content.update(np.ascontiguousarray(experiment.shots, SHOT).view(np.uint8).data)
+    return content.hexdigest()
