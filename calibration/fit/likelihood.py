@@ -5,8 +5,8 @@ Positive parameters are handed over as their logarithms. Two kinds of 95 % inter
 values whose best log-likelihood, the other parameters free, lies less than half the chi-square quantile below the top.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -44,6 +44,8 @@ class Maximum:
     """How large it is there."""
     covariance: NDArray[np.float64]
     """Inverse of the observed information, shape (P, P). Directions without information have a large variance."""
+    beside: tuple["Maximum", ...] = ()
+    """Other tops nearly as high, which a profile must not overlook."""
 
 
 def maximise(log_likelihood: LogLikelihood, start: NDArray[np.float64], scale: NDArray[np.float64]) -> Maximum:
@@ -69,6 +71,34 @@ def maximise(log_likelihood: LogLikelihood, start: NDArray[np.float64], scale: N
     at = _climb(guarded, rough, _root(covariance))
     covariance = _covariance(guarded, at, np.sqrt(np.diag(covariance)))
     return Maximum(log_likelihood=guarded, at=at, value=guarded(at), covariance=covariance)
+
+
+def highest(tops: Sequence[Maximum]) -> Maximum:
+    """Return the highest of several tops, those that a profile interval could reach beside it."""
+    best = max(tops, key=lambda top: top.value)
+    near = (top for top in tops if top is not best and best.value - top.value < 2 * _DROP)
+    return replace(best, beside=tuple(near))
+
+
+def turned(maximum: Maximum, turn: NDArray[np.float64]) -> Maximum:
+    """Return the same tops in other parameters.
+
+    Args:
+        maximum: the tops.
+        turn: the matrix that takes the parameters to the others, shape (P, P).
+    """
+    back = np.linalg.inv(turn)
+
+    def log_likelihood(at: NDArray[np.float64]) -> float:
+        return maximum.log_likelihood(back @ at)
+
+    return Maximum(
+        log_likelihood=log_likelihood,
+        at=turn @ maximum.at,
+        value=maximum.value,
+        covariance=turn @ maximum.covariance @ turn.T,
+        beside=tuple(turned(top, turn) for top in maximum.beside),
+    )
 
 
 def fisher(maximum: Maximum, index: int, unit: str, *, sign: float = 1.0) -> Estimate:
@@ -113,10 +143,10 @@ def profile(maximum: Maximum, index: int, *, drop: float = _DROP) -> tuple[float
 def _end(maximum: Maximum, index: int, way: int, drop: float) -> float:
     """Follow the profile one way, in growing steps, and solve for the end once it is passed."""
     error = float(np.sqrt(maximum.covariance[index, index]))
-    ridge = _Ridge(maximum, index)
+    ridges = [_Ridge(top, index) for top in (maximum, *maximum.beside)]
 
     def above(distance: float) -> float:
-        return ridge.height(way * distance) - (maximum.value - drop)
+        return max(ridge.height(maximum.at[index] + way * distance) for ridge in ridges) - (maximum.value - drop)
 
     near, far = 0.0, min(error * np.sqrt(2 * drop), _NEVER / 4)
     while above(far) > 0:
@@ -137,21 +167,20 @@ class _Ridge:
         self._slope = covariance[self._others, index] / covariance[index, index]
         inner = covariance[np.ix_(self._others, self._others)]
         self._root = _root(inner - np.outer(self._slope, self._slope) * covariance[index, index])
-        self._known = {0.0: (maximum.value, maximum.at[self._others])}
+        self._known = {float(maximum.at[index]): (maximum.value, maximum.at[self._others])}
 
-    def height(self, offset: float) -> float:
-        """Return it with the parameter this far from its best value."""
-        if offset not in self._known:
-            nearest = min(self._known, key=lambda known: abs(known - offset))
-            guess = self._known[nearest][1] + self._slope * (offset - nearest)
-            value = self._maximum.at[self._index] + offset
+    def height(self, value: float) -> float:
+        """Return it with the parameter at this value."""
+        if value not in self._known:
+            nearest = min(self._known, key=lambda known: abs(known - value))
+            guess = self._known[nearest][1] + self._slope * (value - nearest)
 
             def log_likelihood(others: NDArray[np.float64]) -> float:
                 return self._maximum.log_likelihood(np.insert(others, self._index, value))
 
             best = _climb(log_likelihood, guess, self._root) if len(guess) else guess
-            self._known[offset] = (log_likelihood(best), best)
-        return self._known[offset][0]
+            self._known[value] = (log_likelihood(best), best)
+        return self._known[value][0]
 
 
 def _climb(log_likelihood: LogLikelihood, start: NDArray[np.float64], root: NDArray[np.float64]) -> NDArray[np.float64]:

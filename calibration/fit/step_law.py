@@ -16,11 +16,13 @@ from calibration.estimate import Estimate
 from calibration.fit import likelihood
 from calibration.fit.choice import Choice, Criterion, choose
 from calibration.fit.likelihood import Maximum
-from calibration.fit.pulse_sum import Groups, Step, StepLaw, cumulative, draw, group, log_density
+from calibration.fit.pulse_sum import HOP_LAWS, Groups, Step, StepLaw, cumulative, draw, group, log_density
 from drivers.errors import DeviceFault
 
 _FEWEST_SHOTS = 10
 _ALMOST_NEVER = 1e-300
+_FARTHEST = 8.0
+"""How many times the mean and variance by moments a law may have."""
 
 
 @final
@@ -56,10 +58,11 @@ class Shots:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepLawFit:
-    """One law fitted; intervals from the observed information, 95 %."""
+    """One law fitted, with 95 % intervals.
 
-    law: StepLaw
-    """The law."""
+    They come from the observed information; for laws of hops, whose likelihood has several tops, from the profile.
+    """
+
     mean: Estimate
     """Mean of one step."""
     variance: Estimate
@@ -67,13 +70,11 @@ class StepLawFit:
     fano: Estimate
     """Variance over mean, a length."""
     hop_cv: Estimate | None
-    """Relative spread of the hops, from the profile: compound Poisson law only, None also without an upper bound."""
-    log_likelihood: float
-    """Largest log-likelihood."""
-    parameters: int
-    """Free parameters."""
+    """Relative spread of the hops: compound Poisson law only, and None also without an upper bound."""
     step: Step
     """The law at its most likely parameters."""
+    log_likelihood: float
+    """Largest log-likelihood."""
     shots: int
     """Shots fitted."""
     stopped: int
@@ -83,17 +84,12 @@ class StepLawFit:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepLawChoice:
-    """Several laws fitted to the same shots."""
+    """A law chosen among several."""
 
-    fits: dict[StepLaw, StepLawFit]
-    """Each law's fit."""
+    best: StepLawFit
+    """The law chosen, fitted."""
     choice: Choice
-    """Which one describes the shots."""
-
-    @property
-    def best(self) -> StepLawFit:
-        """Return the fit of the law chosen."""
-        return self.fits[StepLaw(self.choice.best)]
+    """How it compares with the others."""
 
 
 def choose_step_law(
@@ -105,9 +101,11 @@ def choose_step_law(
         DeviceFault: as for `fit_step_law`.
         ValueError: a law of hops without noise.
     """
-    fits = {law: fit_step_law(shots, law) for law in laws}
-    scores = {str(law): (fit.log_likelihood, fit.parameters) for law, fit in fits.items()}
-    return StepLawChoice(fits=fits, choice=choose(scores, len(shots.displacement), criterion))
+    tops = {law: _maximise(shots, law) for law in laws}
+    scores = {str(law): (top.value, len(top.at)) for law, top in tops.items()}
+    choice = choose(scores, len(shots.displacement), criterion)
+    best = StepLaw(choice.best)
+    return StepLawChoice(best=_fit(shots, best, tops[best]), choice=choice)
 
 
 def fit_step_law(shots: Shots, law: StepLaw) -> StepLawFit:
@@ -117,23 +115,7 @@ def fit_step_law(shots: Shots, law: StepLaw) -> StepLawFit:
         DeviceFault: fewer than 10 shots, or the pulses do not move the wall their own way on average.
         ValueError: a law of hops without noise.
     """
-    top = _maximise(shots, law)
-    step = _step(law, top.at)
-    spread = float(np.sqrt(top.covariance[0, 0] - 2 * top.covariance[0, 1] + top.covariance[1, 1]))
-    fano = step.fano
-    factor = float(np.exp(stats.norm.ppf(0.975) * spread))
-    return StepLawFit(
-        law=law,
-        mean=likelihood.fisher(top, 0, shots.unit),
-        variance=likelihood.fisher(top, 1, f"{shots.unit}^2"),
-        fano=Estimate(value=fano, low=fano / factor, high=fano * factor, unit=shots.unit),
-        hop_cv=_hop_cv(top) if law is StepLaw.COMPOUND_POISSON else None,
-        log_likelihood=top.value,
-        parameters=len(top.at),
-        step=step,
-        shots=len(shots.displacement),
-        stopped=int(np.count_nonzero(shots.stop)),
-    )
+    return _fit(shots, law, _maximise(shots, law))
 
 
 def uniforms(shots: Shots, step: Step) -> NDArray[np.float64]:
@@ -199,6 +181,32 @@ def bootstrap_by_device(
     }
 
 
+def _fit(shots: Shots, law: StepLaw, top: Maximum) -> StepLawFit:
+    turn = np.eye(len(top.at))
+    turn[1, 0] = -1.0
+    area = f"{shots.unit}^2"
+    hop_cv = None
+    if law in HOP_LAWS:
+        mean = likelihood.positive(top, 0, shots.unit, "the mean")
+        variance = likelihood.positive(top, 1, area, "the variance")
+        fano = likelihood.positive(likelihood.turned(top, turn), 1, shots.unit, "the Fano length")
+        if law is StepLaw.COMPOUND_POISSON and np.isfinite(likelihood.profile(top, 2)[1]):
+            hop_cv = likelihood.positive(top, 2, "1", "the relative spread of the hops")
+    else:
+        mean, variance = likelihood.fisher(top, 0, shots.unit), likelihood.fisher(top, 1, area)
+        fano = likelihood.fisher(likelihood.turned(top, turn), 1, shots.unit)
+    return StepLawFit(
+        mean=mean,
+        variance=variance,
+        fano=fano,
+        hop_cv=hop_cv,
+        step=_step(law, top.at),
+        log_likelihood=top.value,
+        shots=len(shots.displacement),
+        stopped=int(np.count_nonzero(shots.stop)),
+    )
+
+
 def _maximise(shots: Shots, law: StepLaw) -> Maximum:
     """Find the top in the logarithms of mean, variance and, where the law has it, the relative spread of hops."""
     starts, scale = _starts(shots, law)
@@ -206,7 +214,13 @@ def _maximise(shots: Shots, law: StepLaw) -> Maximum:
     measured = group(free.displacement, free.pulses, free.noise_sd)
     hits = [(side, _stopped(shots, side)) for side in (1, -1) if np.any(shots.stop == side)]
 
+    # The search stays where the grid is known to be fine enough; this raises if it is not.
+    farthest = starts[0][0][:2] + np.log(_FARTHEST)
+    log_density(measured, _step(law, np.append(farthest, starts[0][0][2:])))
+
     def log_likelihood(at: NDArray[np.float64]) -> float:
+        if np.any(at[:2] > farthest):
+            return -np.inf
         step = _step(law, at)
         total = log_density(measured, step).sum()
         for side, at_stop in hits:
@@ -214,12 +228,13 @@ def _maximise(shots: Shots, law: StepLaw) -> Maximum:
             total += np.log(np.maximum(1 - below if side > 0 else below, _ALMOST_NEVER)).sum()
         return float(total)
 
-    start = max(starts, key=log_likelihood) if len(starts) > 1 else starts[0]
-    return likelihood.maximise(log_likelihood, start, scale)
+    best = [max(among, key=log_likelihood) if len(among) > 1 else among[0] for among in starts]
+    return likelihood.highest([likelihood.maximise(log_likelihood, start, scale) for start in best])
 
 
 def _step(law: StepLaw, at: NDArray[np.float64]) -> Step:
-    mean, variance, *hop_cv = np.exp(at).tolist()
+    # Hops of a relative spread beyond e^-7 or e^3 differ from those of one length, or from a gamma law, in no digit.
+    mean, variance, *hop_cv = np.exp(np.append(at[:2], np.clip(at[2:], -7.0, 3.0))).tolist()
     return Step(law=law, mean=mean, variance=variance, hop_cv=hop_cv[0] if hop_cv else 0.0)
 
 
@@ -228,8 +243,8 @@ def _stopped(shots: Shots, side: int) -> Groups:
     return group(hit.displacement, hit.pulses, hit.noise_sd)
 
 
-def _starts(shots: Shots, law: StepLaw) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-    """Return where to begin, by moments, and rough standard errors."""
+def _starts(shots: Shots, law: StepLaw) -> tuple[list[list[NDArray[np.float64]]], NDArray[np.float64]]:
+    """Return where to begin and rough standard errors: of each list the best start leads to a top."""
     count = len(shots.displacement)
     if count < _FEWEST_SHOTS:
         raise DeviceFault(f"{count} shots do not make a law; measure at least {_FEWEST_SHOTS}")
@@ -243,14 +258,17 @@ def _starts(shots: Shots, law: StepLaw) -> tuple[list[NDArray[np.float64]], NDAr
     whole = variance * total + count * shots.noise_sd**2
     errors = [np.sqrt(whole) / (total * mean), np.sqrt(2 / count) * whole / (variance * total)]
     lengths = [variance / mean]
-    if law in (StepLaw.POISSON_HOPS, StepLaw.COMPOUND_POISSON):
+    if law in HOP_LAWS:
         lengths += _combs(shots, variance / mean)
         errors[1] = min(errors[1], 0.3 * shots.noise_sd / float(shots.displacement.max()) + 1e-4)
-    starts = [np.log([mean, mean * length]) for length in lengths]
+    moments, *combs = (np.log([mean, mean * length]) for length in lengths)
+    if law is StepLaw.POISSON_HOPS:
+        return [[moments, *combs]], np.array(errors)
     if law is StepLaw.COMPOUND_POISSON:
-        starts = [np.append(start, np.log(spread)) for start in starts for spread in (0.1, 0.3, 0.8, 2.0)]
-        errors = [errors[0], max(errors[1], 0.05), 0.3]
-    return starts, np.array(errors)
+        sharp = [np.append(start, np.log(0.1)) for start in (moments, *combs)]
+        blurred = [np.append(moments, np.log(spread)) for spread in (0.4, 0.8, 2.0)]
+        return [sharp, blurred], np.array([errors[0], max(errors[1], 0.03), 0.3])
+    return [[moments]], np.array(errors)
 
 
 def _combs(shots: Shots, length: float) -> list[float]:
@@ -264,10 +282,3 @@ def _combs(shots: Shots, length: float) -> list[float]:
     sample = shots.displacement[:: max(1, len(shots.displacement) // 2000)]
     power = np.cos(2 * np.pi * rate[:, None] * sample).sum(axis=1)
     return [1 / float(rate[index]) for index in np.argsort(power)[-6:]]
-
-
-def _hop_cv(top: Maximum) -> Estimate | None:
-    try:
-        return likelihood.positive(top, 2, "1", "the relative spread of the hops")
-    except DeviceFault:
-        return None
