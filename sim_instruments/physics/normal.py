@@ -9,9 +9,6 @@ import math
 import numba as nb
 import numpy as np
 
-from sim_instruments.physics.philox import BLOCK
-
-_LANE = BLOCK // 4
 _RELAXED = {"contract", "nsz", "arcp", "nnan", "ninf"}
 
 _f4 = np.float32
@@ -24,8 +21,8 @@ def fill_normals(normals: np.ndarray, words: np.ndarray) -> None:
     """Turn a block's words into standard normal numbers.
 
     Args:
-        normals: float32, shape (4, 256), overwritten.
-        words: uint32, shape (4, 256), overwritten as scratch.
+        normals: float32, shape (4, n), overwritten.
+        words: uint32, shape (4, n), overwritten as scratch.
     """
     for pair in range(2):
         radii = normals[2 * pair]
@@ -36,28 +33,28 @@ def fill_normals(normals: np.ndarray, words: np.ndarray) -> None:
 @nb.njit(fastmath=_RELAXED, error_model="numpy", cache=True)
 def _radii(radii: np.ndarray, words: np.ndarray, scratch: np.ndarray) -> None:
     """Write sqrt(-2 ln u) with u = (floor(word / 2) + 1/2) / 2^31."""
-    for i in range(_LANE):
+    for i in range(words.shape[0]):
         scratch[i] = _f4(_i4(words[i] >> _u4(1))) + _f4(0.5)
     bits = scratch.view(np.uint32)
     mantissa = words.view(np.float32)
-    for i in range(_LANE):
+    for i in range(words.shape[0]):
         word = bits[i]
         radii[i] = _f4(_i4(word >> _u4(23)) - _i4(127 + 31))
         words[i] = (word & _u4(0x007FFFFF)) | _u4(0x3F800000)
-    for i in range(_LANE):
+    for i in range(words.shape[0]):
         # ln m = ln sqrt 2 + 2 artanh s: the series converges fastest about the middle of the binade.
         s = (mantissa[i] - _f4(math.sqrt(2))) / (mantissa[i] + _f4(math.sqrt(2)))
         s2 = s * s
         series = _f4(2.0) + s2 * (_f4(2 / 3) + s2 * (_f4(2 / 5) + s2 * _f4(2 / 7)))
         radii[i] = s * series + _f4(0.5 * math.log(2)) + radii[i] * _f4(math.log(2))
-    for i in range(_LANE):
+    for i in range(words.shape[0]):
         radii[i] = np.sqrt(_f4(2.0) * abs(radii[i]))
 
 
 @nb.njit(fastmath=_RELAXED, error_model="numpy", cache=True)
 def _turn(radii: np.ndarray, sines: np.ndarray, words: np.ndarray) -> None:
     """Replace radii by r cos(angle) and write r sin(angle); the angle is a word's fraction of a full turn."""
-    for i in range(_LANE):
+    for i in range(words.shape[0]):
         quarters = _f4(_i4(words[i])) * _f4(2.0**-30)
         nearest = np.floor(quarters + _f4(0.5))
         quadrant = _i4(nearest)

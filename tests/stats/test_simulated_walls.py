@@ -77,10 +77,15 @@ def test_walls_stop_at_both_ends():
     walls = _walls(position=0.98)
     drive = Drive(push_amplitude_v=1.5, push_width_s=1e-6, pull_amplitude_v=1.5, pull_width_s=1e-6)
     walls.pulse_range(0, _counts(255), _counts(0), drive, event=1)
-    assert walls.position.min() == walls.position.max() == 1.0
+    # The last step may lead away from the end: that takes 4.5 standard deviations here, and 3.2 below.
+    assert walls.position.max() == 1.0
+    assert walls.position.min() > 1 - 0.004
+    assert np.mean(walls.position == 1.0) > 0.999
     for event in range(2, 5):
         walls.pulse_range(0, _counts(0), _counts(255), drive, event)
-    assert walls.position.min() == walls.position.max() == 0.0
+    assert walls.position.min() == 0.0
+    assert walls.position.max() < 0.003
+    assert np.mean(walls.position == 0.0) > 0.998
 
 
 def test_results_depend_neither_on_threads_nor_on_cutting_nor_on_the_route():

@@ -1,15 +1,46 @@
-"""Compiled loops of the compact model."""
+"""Compiled loops of the compact model with the Gaussian law.
+
+Every block of 1024 devices goes through simple loops, which become vector instructions: random words, normal numbers,
+where each wall would be without ends. The few that may have met an end on their way are gathered and treated in a
+second set of loops (`end_stops`). What does not fit a single draw at all, because one event takes the wall a long way,
+goes in parts, one wall after another.
+
+Lengths are fractions of the track in single precision.
+"""
+
+import math
 
 import numba as nb
 import numpy as np
 
+from sim_instruments.physics.compact.end_stops import stopped
 from sim_instruments.physics.normal import fill_normals
-from sim_instruments.physics.philox import BLOCK, fill_words
+from sim_instruments.physics.philox import BLOCK, fill_words, philox4x32
+from sim_instruments.physics.pulse_order import is_push_next
+from sim_instruments.physics.stream import normal_pair, uniform_pair
 
 _SPREAD_PURPOSE = 1
 _PULSE_PURPOSE = 2
+_END_PURPOSE = 40
 
-_UNIT = np.float32(1 / 32)
+_f4 = np.float32
+_u4 = np.uint32
+
+_UNIT = _f4(1 / 32)
+_UNLIKELY = _f4(8.0)
+"""An end at distances x and y from start and stop is met with probability exp(-2 x y / variance): below 1e-7."""
+_REACH = _f4(10.0)
+_LONG = _f4(0.7)
+"""Way and ten standard deviations of one draw, at most: it meets one end, not both."""
+_FEW = 8
+"""Pulses that are walked one by one within reach of an end."""
+
+_CHUNK = 64
+_RESOLUTION = 2.0**21
+
+_FAR = np.uint8(0)
+_NEAR = np.uint8(1)
+_PARTS = np.uint8(2)
 
 
 @nb.njit(parallel=True, cache=True)
@@ -24,22 +55,271 @@ def draw_spread(spread: np.ndarray, seed: int) -> None:
             fill_normals(normals, words)
             z = normals.ravel()
             for i in range(min(BLOCK, count - block * BLOCK)):
-                spread[kind, block * BLOCK + i] = np.int8(min(127.0, max(-127.0, np.rint(z[i] * np.float32(32.0)))))
+                spread[kind, block * BLOCK + i] = np.int8(min(127.0, max(-127.0, np.rint(z[i] * _f4(32.0)))))
 
 
 @nb.njit(inline="always", cache=True)
-def _moved(x, z, push, pull, velocity, asymmetry, fano, steps, spreads):
-    gain = np.float32(1.0) + spreads[0] * (np.float32(velocity) * _UNIT)
-    forward = np.float32(push) * steps[0] * gain
-    backward = np.float32(pull) * steps[1] * gain * (np.float32(1.0) + spreads[1] * (np.float32(asymmetry) * _UNIT))
-    variance = (forward * steps[2] + backward * steps[3]) * (np.float32(1.0) + spreads[2] * (np.float32(fano) * _UNIT))
-    x = x + (forward - backward) + np.sqrt(variance) * z
-    return min(np.float32(1.0), max(np.float32(0.0), x))
+def gain(x, slope, curvature, direction):
+    """Return the local mean step over that in the middle of the track; direction is 1 for pushes, -1 for pulls."""
+    e = direction * (_f4(2.0) * x - _f4(1.0))
+    return _f4(1.0) + e * (slope + curvature * e)
+
+
+@nb.njit(inline="always", cache=True)
+def own(velocity, asymmetry, fano, spreads):
+    """Return a device's factors of the push step, the pull step and the Fano length."""
+    faster = _f4(1.0) + spreads[0] * (_f4(velocity) * _UNIT)
+    return (
+        faster,
+        faster * (_f4(1.0) + spreads[1] * (_f4(asymmetry) * _UNIT)),
+        _f4(1.0) + spreads[2] * (_f4(fano) * _UNIT),
+    )
+
+
+@nb.njit(inline="always", cache=True)
+def _free(x, z, push, pull, own_push, own_pull, own_fano, steps, gains, depends):
+    """Return where a wall is without ends, the mean and the variance of its way, and the local gains."""
+    forward = _f4(push) * steps[0] * own_push
+    backward = _f4(pull) * steps[1] * own_pull
+    push_gain, pull_gain = _f4(1.0), _f4(1.0)
+    if depends:
+        # The mean step in the middle of the way: once without the noise, which sets the noise, and once with it.
+        mean = forward * gain(x, gains[0], gains[1], _f4(1.0)) - backward * gain(x, gains[2], gains[3], _f4(-1.0))
+        middle = min(_f4(1.0), max(_f4(0.0), x + _f4(0.5) * mean))
+        push_gain = gain(middle, gains[0], gains[1], _f4(1.0))
+        pull_gain = gain(middle, gains[2], gains[3], _f4(-1.0))
+        variance = (forward * push_gain * steps[2] + backward * pull_gain * steps[3]) * own_fano
+        noise = np.sqrt(variance) * z
+        middle = min(_f4(1.0), max(_f4(0.0), middle + _f4(0.5) * noise))
+        forward = forward * gain(middle, gains[0], gains[1], _f4(1.0))
+        backward = backward * gain(middle, gains[2], gains[3], _f4(-1.0))
+    else:
+        variance = (forward * steps[2] + backward * steps[3]) * own_fano
+        noise = np.sqrt(variance) * z
+    drift = forward - backward
+    return x + drift + noise, drift, variance, push_gain, pull_gain
+
+
+@nb.njit(inline="always", cache=True)
+def _where(x, y, drift, variance, pulses, edge):
+    """Tell whether a wall may have met an end: `edge` is how much nearer the ends its sawtooth brings it."""
+    unlikely = _UNLIKELY * variance
+    x0, y0 = x - edge, y - edge
+    x1, y1 = _f4(1.0) - edge - x, _f4(1.0) - edge - y
+    is_near = (x0 * y0 < unlikely) | (x1 * y1 < unlikely) | (x0 < _f4(0.0)) | (x1 < _f4(0.0))
+    is_long = abs(drift) + _REACH * np.sqrt(variance) + edge > _LONG
+    found = _NEAR if is_near else _FAR
+    found = _PARTS if is_long else found
+    return found if pulses != 0 else _FAR
+
+
+@nb.njit(cache=True)
+def _walked(x, push, pull, draw, device, event, seed, own_push, own_pull, own_fano, steps, gains):
+    """Take one pulse after another, stopping at the ends after each; return the place and the next unused draw."""
+    pushed, pulled = 0, 0
+    spare, has_spare = 0.0, False
+    while pushed + pulled < push + pull:
+        if has_spare:
+            z, has_spare = spare, False
+        else:
+            z, spare = normal_pair(draw, device, event, _PULSE_PURPOSE, seed)
+            draw, has_spare = draw + 1, True
+        if is_push_next(pushed, pulled, push, pull):
+            pushed += 1
+            mean = steps[0] * own_push * gain(x, gains[0], gains[1], _f4(1.0))
+            x = x + mean + math.sqrt(mean * steps[2] * own_fano) * z
+        else:
+            pulled += 1
+            mean = steps[1] * own_pull * gain(x, gains[2], gains[3], _f4(-1.0))
+            x = x - mean + math.sqrt(mean * steps[3] * own_fano) * z
+        x = _f4(min(1.0, max(0.0, x)))
+    return x, draw
+
+
+@nb.njit(cache=True)
+def _in_parts(x, push, pull, device, event, seed, own_push, own_pull, own_fano, steps, gains, teeth):
+    """Take an event in parts short enough for a single draw each, or pulse by pulse."""
+    forward, backward = push * steps[0] * own_push, pull * steps[1] * own_pull
+    variance = (forward * steps[2] + backward * steps[3]) * own_fano
+    parts = int(min(1e6, 1.0 + 4.0 * (forward + backward) + 600.0 * variance))
+    draw = 0
+    if parts * 4 >= push + pull:
+        x, draw = _walked(x, push, pull, draw, device, event, seed, own_push, own_pull, own_fano, steps, gains)
+        return x
+    for part in range(parts):
+        n = (part + 1) * push // parts - part * push // parts
+        k = (part + 1) * pull // parts - part * pull // parts
+        z, g = normal_pair(draw, device, event, _PULSE_PURPOSE, seed)
+        u, _ = uniform_pair(draw + 1, device, event, _PULSE_PURPOSE, seed)
+        draw += 2
+        y, drift, variance, push_gain, pull_gain = _free(
+            x, _f4(z), n, k, own_push, own_pull, own_fano, steps, gains, True
+        )
+        a, b = steps[0] * own_push * push_gain, steps[1] * own_pull * pull_gain
+        y = stopped(
+            x, y, drift, max(variance, _f4(1e-30)), _f4(n), _f4(k), a, b, a * steps[2] * own_fano,
+            b * steps[3] * own_fano, teeth, _f4(g), _f4(-2.0 * math.log(u)),
+        )  # fmt: skip
+        x = min(_f4(1.0), max(_f4(0.0), y))
+    return x
+
+
+@nb.njit(cache=True)
+def _words_of(words, devices, event, seed):
+    """Fill random words, uint32, shape (4, n), for these devices, uint32, shape (n,)."""
+    k0, k1 = _u4(seed & 0xFFFFFFFF), _u4((seed >> 32) & 0xFFFFFFFF)
+    c1, c2 = _u4(event & 0xFFFFFFFF), _u4((event >> 32) & 0xFFFFFFFF)
+    for i in range(devices.shape[0]):
+        w0, w1, w2, w3 = philox4x32(devices[i], c1, c2, _u4(_END_PURPOSE), k0, k1)
+        words[0, i] = w0
+        words[1, i] = w1
+        words[2, i] = w2
+        words[3, i] = w3
+
+
+@nb.njit(cache=True)
+def _listed(places, found, kind):
+    """Write where `found` is of this kind; return how often."""
+    count = 0
+    for i in range(found.shape[0]):
+        places[count] = i
+        count += 1 if found[i] == kind else 0
+    return count
+
+
+@nb.njit(error_model="numpy", cache=True)
+def _stop_near(found, first, x, y, n, k, a, b, c, event, seed, steps, spreads, gains, depends, teeth):
+    """Replace in `y`, of walls that may have met an end, where they would be by where they are."""
+    near = np.empty(BLOCK, np.int64)
+    count = _listed(near, found, _NEAR)
+    devices = np.empty(count, np.uint32)
+    for j in range(count):
+        devices[j] = _u4(first + near[j])
+    words = np.empty((4, count), np.uint32)
+    normals = np.empty((4, count), np.float32)
+    _words_of(words, devices, event, seed)
+    fill_normals(normals, words)
+    gathered = np.empty((7, count), np.float32)
+    for j in range(count):
+        i = near[j]
+        gathered[0, j], gathered[1, j] = x[i], y[i]
+        gathered[2, j], gathered[3, j] = n[i], k[i]
+        gathered[4, j], gathered[5, j], gathered[6, j] = a[i], b[i], c[i]
+    x_, y_, n_, k_ = gathered[0], gathered[1], gathered[2], gathered[3]
+    a_, b_, c_ = gathered[4], gathered[5], gathered[6]
+    g, e0, e1 = normals[0], normals[2], normals[3]
+    for j in range(count):
+        own_push, own_pull, own_fano = own(a_[j], b_[j], c_[j], spreads)
+        _, drift, variance, push_gain, pull_gain = _free(
+            x_[j], _f4(0.0), n_[j], k_[j], own_push, own_pull, own_fano, steps, gains, depends
+        )
+        push_step, pull_step = steps[0] * own_push * push_gain, steps[1] * own_pull * pull_gain
+        y_[j] = stopped(
+            x_[j], y_[j], drift, max(variance, _f4(1e-30)), n_[j], k_[j], push_step, pull_step,
+            push_step * steps[2] * own_fano, pull_step * steps[3] * own_fano, teeth, g[j],
+            e0[j] * e0[j] + e1[j] * e1[j],
+        )  # fmt: skip
+    for j in range(count):
+        i = near[j]
+        pushes, pulls = int(n[i]), int(k[i])
+        if pushes + pulls > _FEW:
+            y[i] = y_[j]
+        else:
+            own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)
+            y[i], _ = _walked(
+                x[i], pushes, pulls, 0, first + i, event, seed, own_push, own_pull, own_fano, steps, gains
+            )
+
+
+@nb.njit(error_model="numpy", cache=True)
+def _move(x, z, n, k, a, b, c, first, event, seed, steps, spreads, gains, depends, teeth, edge):
+    """Move walls that lie next to one another; the arrays have one length, at most a block's."""
+    count = x.shape[0]
+    y = np.empty(count, np.float32)
+    found = np.empty(count, np.uint8)
+    if depends:
+        for i in range(count):
+            own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)
+            y[i], drift, variance, _, _ = _free(
+                x[i], z[i], n[i], k[i], own_push, own_pull, own_fano, steps, gains, True
+            )
+            found[i] = _where(x[i], y[i], drift, variance, n[i] | k[i], edge)
+    else:
+        for i in range(count):
+            own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)
+            y[i], drift, variance, _, _ = _free(
+                x[i], z[i], n[i], k[i], own_push, own_pull, own_fano, steps, gains, False
+            )
+            found[i] = _where(x[i], y[i], drift, variance, n[i] | k[i], edge)
+    most = _FAR
+    for i in range(count):
+        most = max(most, found[i])
+    if most != _FAR:
+        _stop_near(found, first, x, y, n, k, a, b, c, event, seed, steps, spreads, gains, depends, teeth)
+    if most == _PARTS:
+        for i in range(count):
+            if found[i] == _PARTS:
+                own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)
+                y[i] = _in_parts(
+                    x[i], int(n[i]), int(k[i]), first + i, event, seed, own_push, own_pull, own_fano, steps, gains,
+                    teeth,
+                )  # fmt: skip
+    for i in range(count):
+        x[i] = min(_f4(1.0), max(_f4(0.0), y[i]))
+
+
+@nb.njit(error_model="numpy", cache=True)
+def _counted(push, pull, widths):
+    """Return pushes, pulls, and the longest pulse time of a device."""
+    count = push.shape[0]
+    pushes, pulls = _u4(0), _u4(0)
+    for i in range(count):
+        pushes += _u4(push[i])
+        pulls += _u4(pull[i])
+    # Whole numbers become vector instructions; where they say that the longest may be, it is taken exactly.
+    widest = max(widths[0], widths[1])
+    scale = _RESOLUTION / widest if widest > 0.0 else 0.0
+    w0, w1 = np.int32(np.rint(widths[0] * scale)), np.int32(np.rint(widths[1] * scale))
+    tops = np.empty(BLOCK // _CHUNK, np.int32)
+    chunks = (count + _CHUNK - 1) // _CHUNK
+    for chunk in range(chunks):
+        low, high = chunk * _CHUNK, min((chunk + 1) * _CHUNK, count)
+        tops[chunk] = _top(push[low:high], pull[low:high], w0, w1)
+    least = tops[:chunks].max() - 512
+    longest = 0.0
+    for chunk in range(chunks):
+        if tops[chunk] >= least:
+            for i in range(chunk * _CHUNK, min((chunk + 1) * _CHUNK, count)):
+                longest = max(longest, push[i] * widths[0] + pull[i] * widths[1])
+    return pushes, pulls, longest
+
+
+@nb.njit(error_model="numpy", cache=True)
+def _top(push, pull, push_width, pull_width):
+    top = np.int32(0)
+    for i in range(push.shape[0]):
+        top = max(top, np.int32(push[i]) * push_width + np.int32(pull[i]) * pull_width)
+    return top
 
 
 @nb.njit(parallel=True, error_model="numpy", cache=True)
-def move_range(position, spread, first, push, pull, steps, spreads, widths, event, seed, totals, busy):
-    """Move a range of walls; count pulses and time block by block."""
+def move_range(position, spread, first, push, pull, law, widths, event, seed, totals, busy):
+    """Move a range of walls; count pulses and time block by block.
+
+    Args:
+        position: float32, shape (devices,); overwritten.
+        spread: int8, shape (3, devices).
+        first: first device.
+        push: uint8, shape (n,).
+        pull: uint8, shape (n,).
+        law: steps, spreads, gains, whether there are gains, `weight_of_teeth`, edge of the track.
+        widths: of a push and a pull, s.
+        event: keys the random draw.
+        seed: 64 bits.
+        totals: int64, shape (blocks, 2), overwritten: pushes and pulls per block.
+        busy: float64, shape (blocks,), overwritten: longest pulse time of a device, s.
+    """
+    steps, spreads, gains, depends, teeth, edge = law
     count = push.shape[0]
     first_block = first // BLOCK
     for index in nb.prange(totals.shape[0]):
@@ -54,25 +334,21 @@ def move_range(position, spread, first, push, pull, steps, spreads, widths, even
         z = normals.ravel()[low - block * BLOCK : high - block * BLOCK]
         x, n, k = position[low:high], push[low - first : high - first], pull[low - first : high - first]
         a, b, c = spread[0, low:high], spread[1, low:high], spread[2, low:high]
-        for i in range(high - low):
-            x[i] = _moved(x[i], z[i], n[i], k[i], a[i], b[i], c[i], steps, spreads)
-        pushes, pulls, longest = 0, 0, 0.0
-        for i in range(high - low):
-            pushes += np.int64(n[i])
-            pulls += np.int64(k[i])
-            longest = max(longest, n[i] * widths[0] + k[i] * widths[1])
-        totals[index, 0], totals[index, 1], busy[index] = pushes, pulls, longest
+        _move(x, z, n, k, a, b, c, low, event, seed, steps, spreads, gains, depends, teeth, edge)
+        totals[index, 0], totals[index, 1], busy[index] = _counted(n, k, widths)
 
 
 @nb.njit(parallel=True, error_model="numpy", cache=True)
-def move_selected(position, spread, devices, push, pull, steps, spreads, widths, event, seed):
-    """Move walls one by one."""
+def move_selected(position, spread, devices, push, pull, law, event, seed):
+    """Move walls one by one: `push` and `pull`, int64, belong to `devices`, uint32; the rest as in `move_range`."""
+    steps, spreads, gains, depends, teeth, edge = law
     for index in nb.prange(devices.shape[0]):
         device = int(devices[index])
         words = np.empty((4, BLOCK // 4), np.uint32)
         normals = np.empty((4, BLOCK // 4), np.float32)
         fill_words(words, device // BLOCK, event, _PULSE_PURPOSE, seed)
         fill_normals(normals, words)
-        a, b, c = spread[0, device], spread[1, device], spread[2, device]
-        z = normals.ravel()[device % BLOCK]
-        position[device] = _moved(position[device], z, push[index], pull[index], a, b, c, steps, spreads)
+        z = normals.ravel()[device % BLOCK : device % BLOCK + 1]
+        x, n, k = position[device : device + 1], push[index : index + 1], pull[index : index + 1]
+        a, b, c = spread[0, device : device + 1], spread[1, device : device + 1], spread[2, device : device + 1]
+        _move(x, z, n, k, a, b, c, device, event, seed, steps, spreads, gains, depends, teeth, edge)

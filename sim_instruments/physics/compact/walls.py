@@ -1,10 +1,12 @@
 """Walls that move by the compact model."""
 
+import math
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.physics.compact.end_stops import weight_of_teeth
 from sim_instruments.physics.compact.kernel import draw_spread, move_range, move_selected
 from sim_instruments.physics.compact.law_kernel import move_range_by_law, move_selected_by_law
 from sim_instruments.physics.compact.laws import CODES, GAUSSIAN
@@ -57,12 +59,13 @@ class CompactWalls:
         blocks = _blocks(first, len(push))
         totals = np.zeros((blocks, 2), np.int64)
         busy = np.zeros(blocks, np.float64)
+        widths = (drive.push_width_s, drive.pull_width_s)
         if self._code == GAUSSIAN:
             move_range(
-                self.position, self._spread, first, push, pull, *self._law(drive), event, self._seed, totals, busy
-            )
+                self.position, self._spread, first, push, pull, self._law(drive), widths, event, self._seed, totals,
+                busy,
+            )  # fmt: skip
         else:
-            widths = (drive.push_width_s, drive.pull_width_s)
             move_range_by_law(
                 self.position, self._spread, first, push, pull, *self._step_law(drive), widths, event, self._seed,
                 totals, busy,
@@ -74,7 +77,7 @@ class CompactWalls:
     ) -> Moved:
         """Apply `push[i]` pushes and `pull[i]` pulls to `devices[i]`, no device twice. Moves the walls."""
         if self._code == GAUSSIAN:
-            move_selected(self.position, self._spread, devices, push, pull, *self._law(drive), event, self._seed)
+            move_selected(self.position, self._spread, devices, push, pull, self._law(drive), event, self._seed)
         else:
             move_selected_by_law(
                 self.position, self._spread, devices, push, pull, *self._step_law(drive), event, self._seed
@@ -85,19 +88,21 @@ class CompactWalls:
     def rest(self, duration_s: float, event: int) -> None:
         """Let time pass: these walls stay where they are."""
 
-    def _law(self, drive: Drive) -> tuple[tuple[np.float32, ...], tuple[np.float32, ...], tuple[float, float]]:
-        p = self.parameters
-        steps = (
-            p.mean_step(p.push_velocity_m_s, drive.push_amplitude_v, drive.push_width_s),
-            p.mean_step(p.pull_velocity_m_s, drive.pull_amplitude_v, drive.pull_width_s),
-            p.push_fano_length_m / p.track_length_m,
-            p.pull_fano_length_m / p.track_length_m,
-        )
-        spreads = (p.velocity_dtod, p.asymmetry_dtod, p.fano_dtod)
+    def _law(self, drive: Drive) -> tuple[Any, ...]:
+        steps, spreads, gains, _, _ = self._step_law(drive)
+        push, pull, push_fano, pull_fano = steps
+        teeth = weight_of_teeth(push, pull, push * push_fano, pull * pull_fano)
+        # What differs from device to device is cut off at 4 standard deviations.
+        longest = max(push, pull) * (1 + 4 * spreads[0]) * (1 + 4 * spreads[1])
+        noisiest = max(push * push_fano, pull * pull_fano) * (1 + 4 * spreads[2])
+        edge = 4 * (longest + math.sqrt(noisiest))
         return (
             tuple(np.float32(value) for value in steps),
             tuple(np.float32(value) for value in spreads),
-            (drive.push_width_s, drive.pull_width_s),
+            tuple(np.float32(value) for value in gains),
+            any(gains),
+            np.float32(teeth),
+            np.float32(edge),
         )
 
     def _step_law(self, drive: Drive) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], int, float]:
