@@ -15,7 +15,7 @@ from sim_instruments.physics.compact.walls import CompactWalls
 from sim_instruments.physics.walls import Drive
 
 BENCHES = Path(str(files("sim_instruments") / "benches"))
-MODELS = {"hopping": (2.0, 1e-7), "creep": (2.0, 1e-7), "collective": (1.5, 3e-9)}
+MODELS = {"hopping": (2.2, 2e-8), "creep": (2.0, 1e-7), "collective": (1.5, 3e-9)}
 """Amplitude and width of a pulse that moves the walls of each bench by some thousandths of their tracks."""
 
 
