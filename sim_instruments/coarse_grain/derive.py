@@ -7,11 +7,12 @@ from sim_instruments.coarse_grain.error import CoarseGrainError
 from sim_instruments.coarse_grain.experiment import Measured
 from sim_instruments.coarse_grain.overdrive import Overdrive
 from sim_instruments.coarse_grain.resample import Estimate
-from sim_instruments.coarse_grain.sample_statistics import VISIBLE_BEYOND, SampleStatistics
+from sim_instruments.coarse_grain.sample_statistics import VISIBLE_BEYOND, SampleStatistics, is_believed
 from sim_instruments.coarse_grain.step_law import LawChoice, choose_law
 from sim_instruments.physics.compact.parameters import CompactParameters
 
 _LARGEST_SPREAD: Final = 0.2
+_GAINS: Final = ("push_gain_slope", "pull_gain_slope", "push_gain_curvature", "pull_gain_curvature")
 _NOTICEABLE: Final = 0.02
 _SIGNIFICANT: Final = 1e-3
 
@@ -80,33 +81,27 @@ def _parameters(measured: Measured, estimates: dict[str, Estimate], law: LawChoi
     values["memory_ratio"] = min(1.0, values["memory_ratio"])
     for name in ("velocity_dtod", "asymmetry_dtod", "fano_dtod"):
         values[name] = min(_LARGEST_SPREAD, values[name])
-    for name, nothing in _NOTHING.items():
-        if not _is_visible(estimates[name], nothing):
-            values[name] = nothing
+    if not _is_memory_visible(estimates):
+        values["memory_ratio"] = 1.0
+    for name in _GAINS:
+        if not is_believed(estimates[name]):
+            values[name] = 0.0
     if values["memory_ratio"] != 1:
         values["memory_length_m"] = (values["push_fano_length_m"] + values["pull_fano_length_m"]) / 2
-    if law.law == "compound-poisson":
+    chosen = "gaussian" if values["memory_ratio"] < 1 else law.law
+    if chosen == "compound-poisson":
         values["hop_cv"] = law.hop_cv
     values |= {"track_length_m": measured.track_length_m, "reference_amplitude_v": measured.plan.amplitude_v}
     table: dict[str, Any] = {name: float(f"{value:.6g}") for name, value in values.items()}
     try:
-        return CompactParameters(**table, law=law.law)
+        return CompactParameters(**table, law=chosen)
     except ValueError as error:
         raise CoarseGrainError(f"no compact model has these statistics: {error}") from error
 
 
-_NOTHING: Final = {
-    "memory_ratio": 1.0,
-    "push_gain_slope": 0.0,
-    "pull_gain_slope": 0.0,
-    "push_gain_curvature": 0.0,
-    "pull_gain_curvature": 0.0,
-}
-"""Parameters that enter the preset only if they are visibly not this."""
-
-
-def _is_visible(one: Estimate, nothing: float) -> bool:
-    return abs(one.value - nothing) > VISIBLE_BEYOND * one.standard_error
+def _is_memory_visible(estimates: dict[str, Estimate]) -> bool:
+    memory = estimates["memory_ratio"]
+    return abs(memory.value - 1) > VISIBLE_BEYOND * memory.standard_error
 
 
 def _notes(measured: Measured, estimates: dict[str, Estimate], over: Overdrive, *, steps_depend: bool) -> list[str]:
@@ -124,10 +119,15 @@ def _notes(measured: Measured, estimates: dict[str, Estimate], over: Overdrive, 
             notes.append(f"{name} is {estimates[name].value:.3g}: the compact model goes to {_LARGEST_SPREAD:g}")
     if steps_depend:
         notes.append("steps of one wall depend on one another: Fano lengths and memory are those of many pulses")
+    for name in _GAINS:
+        visible = abs(estimates[name].value) > VISIBLE_BEYOND * estimates[name].standard_error
+        if visible and not is_believed(estimates[name]):
+            notes.append(f"{name} is left out: the staircases are too short to go on to the ends from them")
     memory = estimates["memory_ratio"]
-    if memory.value < 1 and _is_visible(memory, 1.0):
+    if memory.value < 1 and _is_memory_visible(estimates):
         notes.append("memory_length_m is not measured: it is set to the mean Fano length")
-    if memory.value > 1 and _is_visible(memory, 1.0):
+        notes.append('the law of the preset is "gaussian": the others have no memory')
+    if memory.value > 1 and _is_memory_visible(estimates):
         notes.append(
             f"doublets are noisier than two pulses of a staircase ({memory.value:.3g} times): the preset has 1"
         )

@@ -19,14 +19,14 @@ from sim_instruments.wall_models import WallParameters, wall_model
 WINDOWS = 8
 """Stretches that a staircase is cut into, to tell devices that differ from noise that lasts."""
 
-_SETTLING = 4
+_FIRST = 4
 _PILOT = 8
-_ROOM = 0.5
+_ROOM = 0.4
 """Of the track: the longest way on average of a staircase, about the middle."""
 _PHASES = 0.02
 """Of the track: over this length the walls' first positions are spread, so that they differ in where a site is."""
 
-_TOLERATED = 0.001
+_TOLERATED = 0.005
 """Share of the walls that may meet an end of the track."""
 
 
@@ -97,7 +97,8 @@ def measure(
     bench = _Bench(parameters, plan)
     lengths = [bench.lengths(amplitude_v) for amplitude_v in plan.amplitudes_v]
     doublets = bench.doublet_count()
-    bench.announce(sum(2 * _SETTLING + sum(pair) for pair in lengths) + 2 * (_SETTLING + doublets), on_pulse)
+    trains = sum(length + _settling(length) for pair in lengths for length in pair)
+    bench.announce(trains + _settling(doublets) + 2 * doublets, on_pulse)
     push = tuple(bench.staircase(a, pair[0], True) for a, pair in zip(plan.amplitudes_v, lengths, strict=True))
     pull = tuple(bench.staircase(a, pair[1], False) for a, pair in zip(plan.amplitudes_v, lengths, strict=True))
     return Measured(
@@ -119,6 +120,7 @@ class _Bench:
         self._one = np.ones(plan.devices, np.uint8)
         self._none = np.zeros(plan.devices, np.uint8)
         self._mean: dict[tuple[float, bool], float] = {}
+        self._variance: dict[tuple[float, bool], float] = {}
         self._on_pulse: Callable[[], None] = lambda: None
 
     def announce(self, total: int, on_pulse: Callable[[int, int], None]) -> None:
@@ -131,15 +133,19 @@ class _Bench:
         return self._length(amplitude_v, True), self._length(amplitude_v, False)
 
     def doublet_count(self) -> int:
-        """Return how many doublets may follow one another before their net drift takes walls too far."""
-        drift = abs(self._mean[self._plan.amplitude_v, True] - self._mean[self._plan.amplitude_v, False])
-        return min(self._plan.pulses, max(4 * WINDOWS, _whole_windows(_ROOM / 2 / max(drift, 1e-12))))
+        """Return how many doublets may follow one another before net drift and noise take walls too far."""
+        push, pull = (self._plan.amplitude_v, True), (self._plan.amplitude_v, False)
+        drift = abs(self._mean[push] - self._mean[pull])
+        variance = self._variance[push] + self._variance[pull]
+        most = min(_ROOM / 2 / max(drift, 1e-12), (_ROOM / 5) ** 2 / max(variance, 1e-24))
+        return min(self._plan.pulses, max(4 * WINDOWS, _whole_windows(most)))
 
     def staircase(self, amplitude_v: float, pulses: int, is_push: bool) -> Staircase:
         """Send pulses one way, the walls passing the middle of the track half way."""
         sign = 1 if is_push else -1
-        walls = self._fresh(0.5 - sign * 0.5 * pulses * self._mean[amplitude_v, is_push])
-        for _ in range(_SETTLING):
+        settling = _settling(pulses)
+        walls = self._fresh(0.5 - sign * (0.5 * pulses + settling) * self._mean[amplitude_v, is_push])
+        for _ in range(settling):
             self._pulse(walls, amplitude_v, is_push)
         places = np.empty((pulses + 1, self._plan.devices), np.float32)
         places[0] = walls.position
@@ -154,21 +160,23 @@ class _Bench:
         """Send a push and a pull by turns, an event each; return the net displacements."""
         amplitude_v = self._plan.amplitude_v
         drift = self._mean[amplitude_v, True] - self._mean[amplitude_v, False]
-        walls = self._fresh(0.5 - 0.5 * count * drift)
+        settling = _settling(count)
+        walls = self._fresh(0.5 - 0.5 * count * drift - settling * self._mean[amplitude_v, True])
+        for _ in range(settling):
+            self._pulse(walls, amplitude_v, True)
         places = np.empty((count + 1, self._plan.devices), np.float32)
-        for index in range(-_SETTLING, count + 1):
-            if index >= 0:
-                places[index] = walls.position
-            if index < count:
-                self._pulse(walls, amplitude_v, True)
-                self._pulse(walls, amplitude_v, False)
+        places[0] = walls.position
+        for index in range(count):
+            self._pulse(walls, amplitude_v, True)
+            self._pulse(walls, amplitude_v, False)
+            places[index + 1] = walls.position
         self._check_ends(places)
         return np.ascontiguousarray(np.diff(places.astype(np.float64), axis=0).T)
 
     def _length(self, amplitude_v: float, is_push: bool) -> int:
         walls = self._fresh(0.5)
         sign = 1 if is_push else -1
-        for _ in range(_SETTLING):
+        for _ in range(_FIRST):
             self._pulse(walls, amplitude_v, is_push)
         before = walls.position.astype(np.float64)
         for _ in range(_PILOT):
@@ -178,7 +186,7 @@ class _Bench:
         what = f"{'pushes' if is_push else 'pulls'} of {amplitude_v:g} V and {self._plan.width_s:g} s"
         if ((walls.position <= 0) | (walls.position >= 1)).mean() > _TOLERATED:
             raise CoarseGrainError(
-                f"{what} take walls from the middle of the track to its end in {_SETTLING + _PILOT}: "
+                f"{what} take walls from the middle of the track to its end in {_FIRST + _PILOT}: "
                 "choose a shorter pulse or a smaller amplitude"
             )
         if mean <= 4 * error:
@@ -190,6 +198,7 @@ class _Bench:
                 "choose a shorter pulse or a smaller amplitude"
             )
         self._mean[amplitude_v, is_push] = mean
+        self._variance[amplitude_v, is_push] = float(steps.var()) * _PILOT
         return pulses
 
     def _fresh(self, position: float) -> Walls:
@@ -221,6 +230,14 @@ class _Bench:
                 f"{stopped} of {self._plan.devices} walls met an end of the track: send fewer pulses, "
                 f"--pulses {fewer}, or shorter ones"
             )
+
+
+def _settling(pulses: int) -> int:
+    """Return how many pushes or pulls go before, that walls come to rest on ground as they find it on their way.
+
+    Walls put down anywhere are rarely where the ground holds them long, and move more easily than later on.
+    """
+    return max(_FIRST, pulses // WINDOWS)
 
 
 def _whole_windows(pulses: float) -> int:

@@ -29,7 +29,8 @@ class Estimate:
     @staticmethod
     def root_of(square: "Estimate") -> "Estimate":
         """Return the square root of an estimate that may be negative by chance; the interval goes along."""
-        low, value, high = (math.sqrt(max(0.0, bound)) for bound in (square.low, square.value, square.high))
+        most = max(0.0, square.value) + square.high - square.value
+        low, value, high = (math.sqrt(max(0.0, bound)) for bound in (square.low, square.value, most))
         return Estimate(value=value, low=low, high=high, standard_error=(high - low) / (2 * _QUANTILE))
 
     def scaled(self, factor: float) -> "Estimate":

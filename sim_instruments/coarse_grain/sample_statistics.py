@@ -19,6 +19,8 @@ from sim_instruments.coarse_grain.step_law import Steps
 
 VISIBLE_BEYOND: Final = 4.0
 """Standard errors from nothing beyond which a memory or a change along the track is believed."""
+LARGEST_GAIN_ERROR: Final = 0.1
+"""Standard error of a relative change from the middle of the track to an end above which it is left out."""
 _DEPENDENT_BEYOND: Final = 2.6
 """Standard errors between the variances of sums and of single steps beyond which sums are believed."""
 
@@ -122,12 +124,12 @@ class SampleStatistics:
     def _local_mean(self, staircase: Staircase, direction: int, train: TrainStatistics) -> LocalMean:
         line, parabola = (self._average(fit).T for fit in local_means(staircase, direction))
         curvature = estimate(parabola[2] / parabola[0])
-        if _is_visible(curvature):
+        if is_believed(curvature):
             return LocalMean(
                 middle=estimate(parabola[0]), slope=estimate(parabola[1] / parabola[0]), curvature=curvature
             )
         slope = estimate(line[1] / line[0])
-        middle = line[0] if _is_visible(slope) else self._average(train.mean)
+        middle = line[0] if is_believed(slope) else self._average(train.mean)
         return LocalMean(middle=estimate(middle), slope=slope, curvature=curvature)
 
     def _noise_of_means(self) -> tuple[Resampled, Resampled, Resampled]:
@@ -161,8 +163,9 @@ class SampleStatistics:
         return self._weights @ values
 
 
-def _is_visible(one: Estimate) -> bool:
-    return abs(one.value) > VISIBLE_BEYOND * one.standard_error
+def is_believed(gain: Estimate) -> bool:
+    """Tell whether a slope or a curvature is visible, and known well enough to go on to the ends of the track."""
+    return abs(gain.value) > VISIBLE_BEYOND * gain.standard_error and gain.standard_error < LARGEST_GAIN_ERROR
 
 
 def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -191,6 +191,18 @@ def test_walls_near_an_end_move_as_if_every_pulse_were_an_event(
 
 
 @pytest.mark.parametrize("law", LAWS)
+def test_a_wall_that_is_walked_knows_its_place(law: str):
+    # Within reach of an end, yet too far from it to be stopped by it.
+    slope, curvature, e = 0.5, 0.3, 2 * 0.993 - 1
+    gains = {"push_gain_slope": slope, "push_gain_curvature": curvature}
+    gains |= {"pull_gain_slope": slope, "pull_gain_curvature": curvature}
+    for position, push, pull, mean, fano in ((0.993, 1, 0, PUSH, PUSH_FANO), (0.007, 0, 1, PULL, PULL_FANO)):
+        moved = abs(_moved(_walls(law, position=position, **gains), push, pull, event=1))
+        mean *= 1 + slope * e + curvature * e**2
+        assert abs(moved.mean() - mean) < 4 * math.sqrt(mean * fano / SAMPLES)
+
+
+@pytest.mark.parametrize("law", LAWS)
 def test_long_trains_against_an_end_stay_on_the_track(law: str):
     walls = _walls(law, count=2048, position=0.98)
     drive = Drive(push_amplitude_v=1.5, push_width_s=1e-6, pull_amplitude_v=1.5, pull_width_s=1e-6)
@@ -239,3 +251,9 @@ def test_results_depend_neither_on_threads_nor_on_cutting_nor_on_the_route(law: 
     selected.pulse_selected(chosen, push[chosen].astype(np.int64), pull[chosen].astype(np.int64), DRIVE, event=5)
     assert np.array_equal(whole.position, single.position)
     assert np.array_equal(selected.position[chosen], whole.position[chosen])
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_memory_is_refused_in_words(law: str):
+    with pytest.raises(ValueError, match='memory_ratio below 1 needs law = "gaussian"'):
+        _walls(law, count=1, memory_ratio=0.5, memory_length_m=1e-8)

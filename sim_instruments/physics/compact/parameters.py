@@ -24,7 +24,7 @@ class CompactParameters:
 
     Return-point memory: of the variance of a one-way staircase, v per pulse, only the share `memory_ratio` is drawn
     afresh by every pulse. The rest is a frozen irregularity of the device, which a pull runs through backwards, so a
-    push and a pull together have variance 2 * memory_ratio * v.
+    push and a pull together have variance 2 * memory_ratio * v. Both hold for ways longer than `memory_length_m`.
 
     Raises:
         ValueError: if the reference amplitude moves no wall, a gain is not positive everywhere on the track, or the
@@ -98,8 +98,12 @@ class CompactParameters:
     def _check_memory(self) -> None:
         if self.memory_ratio == 1:
             return
+        if self.law != "gaussian":
+            raise ValueError('memory_ratio below 1 needs law = "gaussian": the other laws have no memory')
         if self.memory_length_m == 0:
             raise ValueError("memory_ratio below 1 needs memory_length_m: the spacing of pinning sites")
+        if not self.track_length_m / 2**15 <= self.memory_length_m <= self.track_length_m:
+            raise ValueError("memory_length_m must lie between track_length_m / 32768 and track_length_m")
         smaller = min(self.push_fano_length_m, self.pull_fano_length_m)
         if smaller <= self.frozen_fano_length_m:
             least = 1 - 2 * smaller / (self.push_fano_length_m + self.pull_fano_length_m)
