@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_instruments.physics.compact.parameters import CompactParameters
 from sim_instruments.physics.quantity import NonNegative, Positive, Share
@@ -102,11 +103,11 @@ class ReadDisturbParameters:
         """
         _check_hop("read_disturb", self.hop_length_m, track_length_m)
 
-    def mean_hops(self, voltage_v: float) -> float:
-        """Return the mean number of hops by one reading at this voltage; none without a voltage."""
-        if voltage_v == 0:
-            return 0.0
-        return self.hops_per_read * math.exp((abs(voltage_v) - self.reference_voltage_v) / self.voltage_scale_v)
+    def mean_hops(self, voltages_v: NDArray[np.float64]) -> float:
+        """Return the mean number of hops by one reading at each of these voltages, together; none without a voltage."""
+        magnitudes_v = np.abs(voltages_v[voltages_v != 0])
+        overdrive = (magnitudes_v - self.reference_voltage_v) / self.voltage_scale_v
+        return self.hops_per_read * float(np.exp(overdrive).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

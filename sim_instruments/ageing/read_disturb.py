@@ -34,7 +34,7 @@ class ReadDisturb:
         self._parameters = parameters
         hop = parameters.hop_length_m / track_length_m
         self._step = hop if parameters.toward == "push" else -hop
-        self._in_array = parameters.mean_hops(parameters.reference_voltage_v)
+        self._in_array = parameters.hops_per_read
         self._seed = seed
 
     def read_range(self, position: NDArray[np.float32], first: int, count: int, event: int) -> None:
@@ -50,7 +50,7 @@ class ReadDisturb:
     def measure(self, position: NDArray[np.float32], device: int, voltages_v: NDArray[np.float64], event: int) -> None:
         """Note a reading of one device at each of these voltages by a meter. Moves its wall."""
         for sign, purpose in ((1, _PURPOSE), (-1, _REVERSE_PURPOSE)):
-            mean = sum(self._parameters.mean_hops(float(v)) for v in voltages_v if v * sign > 0)
+            mean = self._parameters.mean_hops(voltages_v[voltages_v * sign > 0])
             if mean > 0:
                 _disturb(position[device : device + 1], mean, sign * self._step, event, purpose, self._seed)
 
