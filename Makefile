@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help train test contract mutations third-party lint slow cifar pictures figures clean
+.PHONY: help train test contract mutations third-party lint slow cifar pictures figures clean-cache clean
 
 help:           ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -43,6 +43,9 @@ pictures: $(INSTALLED)  ## Make the pictures of the README from the latest run i
 
 figures: $(INSTALLED) ## Draw the figures of docs/physics.md, about a minute
 	$(BIN)/python docs/figures/physics.py
+
+clean-cache:    ## Forget compiled loops: needed after a change in a function that loops of other files call
+	find . -name '*.nb[ic]' -not -path './.git/*' -not -path './$(VENV)/*' -delete
 
 clean:          ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
