@@ -251,9 +251,3 @@ def test_results_depend_neither_on_threads_nor_on_cutting_nor_on_the_route(law: 
     selected.pulse_selected(chosen, push[chosen].astype(np.int64), pull[chosen].astype(np.int64), DRIVE, event=5)
     assert np.array_equal(whole.position, single.position)
     assert np.array_equal(selected.position[chosen], whole.position[chosen])
-
-
-@pytest.mark.parametrize("law", LAWS)
-def test_a_memory_is_refused_in_words(law: str):
-    with pytest.raises(ValueError, match='memory_ratio below 1 needs law = "gaussian"'):
-        _walls(law, count=1, memory_ratio=0.5, memory_length_m=1e-8)

@@ -98,8 +98,6 @@ class CompactParameters:
     def _check_memory(self) -> None:
         if self.memory_ratio == 1:
             return
-        if self.law != "gaussian":
-            raise ValueError('memory_ratio below 1 needs law = "gaussian": the other laws have no memory')
         if self.memory_length_m == 0:
             raise ValueError("memory_ratio below 1 needs memory_length_m: the spacing of pinning sites")
         if not self.track_length_m / 2**15 <= self.memory_length_m <= self.track_length_m:

@@ -10,6 +10,7 @@ from sim_instruments.physics.compact.end_stops import weight_of_teeth
 from sim_instruments.physics.compact.kernel import draw_spread, move_range, move_selected
 from sim_instruments.physics.compact.law_kernel import move_range_by_law, move_selected_by_law
 from sim_instruments.physics.compact.laws import CODES, GAUSSIAN
+from sim_instruments.physics.compact.memory import depth_of, drive_range, drive_selected
 from sim_instruments.physics.compact.parameters import CompactParameters
 from sim_instruments.physics.philox import BLOCK
 from sim_instruments.physics.walls import Drive, Kept, Moved
@@ -33,6 +34,7 @@ class CompactWalls:
         self.parameters = parameters
         self.position = state["position"]
         self._seed = seed
+        self._pinning = state.get("pinning")
         self._code = CODES[parameters.law]
         self._spread = np.empty((3, count), np.int8)
         draw_spread(self._spread, seed)
@@ -57,6 +59,8 @@ class CompactWalls:
             event: number that keys the random draw; never used twice.
         """
         blocks = _blocks(first, len(push))
+        if self._pinning is not None:
+            drive_range(self.position, self._pinning, self._spread, first, push, pull, *self._frozen(drive))
         totals = np.zeros((blocks, 2), np.int64)
         busy = np.zeros(blocks, np.float64)
         widths = (drive.push_width_s, drive.pull_width_s)
@@ -76,6 +80,8 @@ class CompactWalls:
         self, devices: NDArray[np.uint32], push: NDArray[np.int64], pull: NDArray[np.int64], drive: Drive, event: int
     ) -> Moved:
         """Apply `push[i]` pushes and `pull[i]` pulls to `devices[i]`, no device twice. Moves the walls."""
+        if self._pinning is not None:
+            drive_selected(self.position, self._pinning, self._spread, devices, push, pull, *self._frozen(drive))
         if self._code == GAUSSIAN:
             move_selected(self.position, self._spread, devices, push, pull, self._law(drive), event, self._seed)
         else:
@@ -105,13 +111,19 @@ class CompactWalls:
             np.float32(edge),
         )
 
+    def _frozen(self, drive: Drive) -> tuple[Any, ...]:
+        p = self.parameters
+        steps, spreads, gains, *_ = self._law(drive)
+        frozen_fano = np.float32(p.frozen_fano_length_m / p.track_length_m)
+        return steps, spreads, gains, frozen_fano, depth_of(p.memory_length_m / p.track_length_m), self._seed
+
     def _step_law(self, drive: Drive) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], int, float]:
         p = self.parameters
         steps = (
             p.mean_step(p.push_velocity_m_s, drive.push_amplitude_v, drive.push_width_s),
             p.mean_step(p.pull_velocity_m_s, drive.pull_amplitude_v, drive.pull_width_s),
-            p.push_fano_length_m / p.track_length_m,
-            p.pull_fano_length_m / p.track_length_m,
+            (p.push_fano_length_m - p.frozen_fano_length_m) / p.track_length_m,
+            (p.pull_fano_length_m - p.frozen_fano_length_m) / p.track_length_m,
         )
         gains = (p.push_gain_slope, p.push_gain_curvature, p.pull_gain_slope, p.pull_gain_curvature)
         return steps, (p.velocity_dtod, p.asymmetry_dtod, p.fano_dtod), gains, self._code, p.hop_cv
