@@ -4,7 +4,7 @@ import importlib
 
 import rich_click as click
 
-_COMMANDS = ("doctor", "discover", "scpi", "conformance", "calibrate", "train", "monitor")
+_COMMANDS = ("doctor", "discover", "scpi", "conformance", "calibrate", "export-shots", "train", "monitor")
 
 
 class _LazyGroup(click.RichGroup):
@@ -18,7 +18,7 @@ class _LazyGroup(click.RichGroup):
         """Import the module of a command and return the command."""
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"hil.cli.{cmd_name}").command
+        return importlib.import_module(f"hil.cli.{cmd_name.replace('-', '_')}").command
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

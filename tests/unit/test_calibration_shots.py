@@ -1,5 +1,6 @@
 """Shots in files: what is appended is read back, whatever kills the program, and other files are refused."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -10,14 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays, from_dtype
 
 from calibration.experiment import SHOT, Experiment, ExperimentOrigin
 from calibration.protocols import Route
 from calibration.record import InstrumentIdentity
-from calibration.shots import ShotStore, digest
+from calibration.shots import ShotStore, digest, export, load_experiment
 from drivers.errors import ConfigError
+from hil.cli.export_shots import command
 
 
 def origin(**changes: Any) -> ExperimentOrigin:
@@ -215,3 +223,113 @@ def test_a_kill_takes_at_most_what_is_in_flight(tmp_path: Path) -> None:
             assert np.array_equal(kept["after_s"], kept["step"] / 7)
         writers.stdin.close()
     assert last > 20
+
+
+SUFFIXES = [".h5", ".parquet", ".csv"]
+
+# Any bits of every number: nan, infinities, minus zero and the smallest ones included.
+ANY_SHOTS = arrays(SHOT, st.integers(0, 20), elements=from_dtype(SHOT))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@given(made=ANY_SHOTS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_export_is_read_back_equal(tmp_path: Path, suffix: str, made: np.ndarray) -> None:
+    experiment = Experiment(origin=origin(), shots=made)
+    path = tmp_path / f"out{suffix}"
+    export(experiment, path)
+    back = load_experiment(path)
+    assert back.origin == experiment.origin
+    assert back.shots.dtype == SHOT
+    for name in SHOT.names or ():
+        np.testing.assert_array_equal(back.shots[name], made[name])
+        if SHOT[name].kind == "f":
+            number = ~np.isnan(made[name])
+            np.testing.assert_array_equal(np.signbit(back.shots[name][number]), np.signbit(made[name][number]))
+    assert digest.sha256(back) == digest.sha256(experiment)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_other_programs_find_fields_units_and_origin(tmp_path: Path) -> None:
+    experiment = Experiment(origin=origin(), shots=shots(3))
+    for suffix in SUFFIXES:
+        export(experiment, tmp_path / f"out{suffix}")
+    with h5py.File(tmp_path / "out.h5") as file:
+        found: dict[str, Any] = dict(file)
+        assert json.loads(found["shots"].attrs["units"])["after_s"] == "S"
+        assert json.loads(found["origin"][()])["settings"]["label"] == "α"
+        assert found["shots"]["after_s"][2] == 3 + 2 / 7
+    schema = pq.read_schema(tmp_path / "out.parquet")
+    assert schema.field("width_s").metadata == {b"unit": b"s"}
+    assert json.loads(schema.metadata[b"origin"])["kind"] == "doublets"
+    lines = (tmp_path / "out.csv").read_text("utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    assert lines[1].split(",") == list(SHOT.names or ())
+    assert float(lines[4].split(",")[9]) == 3 + 2 / 7
+    assert lines[4].split(",")[8] == "nan"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_large_origin_is_kept(tmp_path: Path, suffix: str) -> None:
+    large = origin(settings={"devices": list(range(30_000))})
+    export(Experiment(origin=large, shots=shots(3)), tmp_path / f"out{suffix}")
+    assert load_experiment(tmp_path / f"out{suffix}").origin == large
+
+
+def test_a_store_is_loaded_by_its_content(tmp_path: Path) -> None:
+    with ShotStore.create(tmp_path / "run.csv", origin()) as store:
+        store.append(shots(2))
+        assert same(load_experiment(tmp_path / "run.csv"), store.read())
+
+
+def test_a_changed_export_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    export(Experiment(origin=origin(), shots=shots(3)), path)
+    path.write_text("\n".join(path.read_text("utf-8").splitlines()[:-1]) + "\n", "utf-8")
+    with pytest.raises(ConfigError, match="changed after it was exported"):
+        load_experiment(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_cut_export_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    export(Experiment(origin=origin(), shots=shots(3, count=200)), path)
+    whole = path.read_bytes()
+    for share in (0.02, 0.3, 0.9):
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ConfigError, match=r"export it again|hil calibrate --from"):
+            load_experiment(path)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "lab.csv").write_text("device,G\n1,2\n")
+    (tmp_path / "note.csv").write_text("# only a note\n1,2\n")
+    with pytest.raises(ConfigError, match="hil calibrate --from"):
+        load_experiment(tmp_path / "lab.csv")
+    with pytest.raises(ConfigError, match="export it again"):
+        load_experiment(tmp_path / "note.csv")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_experiment(tmp_path / "none.csv")
+
+
+def test_an_export_says_what_it_can_write(tmp_path: Path) -> None:
+    experiment = Experiment(origin=origin(), shots=shots(3))
+    with pytest.raises(ConfigError, match=r"\.h5, \.parquet, \.csv"):
+        export(experiment, tmp_path / "out.xlsx")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        export(experiment, tmp_path / "nowhere" / "out.csv")
+
+
+def test_the_command_exports(tmp_path: Path) -> None:
+    source, target = tmp_path / "run.shots", tmp_path / "out.parquet"
+    with ShotStore.create(source, origin()) as store:
+        store.append(shots(2))
+        wanted = store.sha256()
+    run = CliRunner().invoke(command, [str(source), "-o", str(target), "--json"])
+    assert run.exit_code == 0
+    assert json.loads(run.stdout) == {"ok": True, "file": str(target), "kind": "doublets", "shots": 5, "sha256": wanted}
+    assert digest.sha256(load_experiment(target)) == wanted
+    assert CliRunner().invoke(command, [str(source), "-o", str(tmp_path / "out.csv")]).exit_code == 0
+    wrong = CliRunner().invoke(command, [str(source), "-o", str(tmp_path / "out.doc"), "--json"])
+    assert wrong.exit_code == 2
+    assert not json.loads(wrong.stdout)["ok"]
