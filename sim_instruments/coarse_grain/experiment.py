@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.coarse_grain.error import CoarseGrainError
+from sim_instruments.coarse_grain.pilot import PULSES, Pilot, longest_doublets, longest_staircase, pilot
 from sim_instruments.physics.walls import Drive, Walls
 from sim_instruments.wall_models import WallParameters, wall_model
 
 WINDOWS = 8
 """Stretches that a staircase is cut into, to tell devices that differ from noise that lasts."""
 
+LEAST_PULSES = 4 * WINDOWS
+"""Of a train: fewer say too little about noise."""
 _FIRST = 4
-_PILOT = 8
-_ROOM = 0.4
-"""Of the track: the longest way on average of a staircase, about the middle."""
 _PHASES = 0.02
 """Of the track: over this length the walls' first positions are spread, so that they differ in where a site is."""
 
@@ -49,8 +49,8 @@ class Plan:
             raise CoarseGrainError("the threshold needs a second amplitude: give --also-amplitude another value")
         if self.devices < 32:
             raise CoarseGrainError(f"{self.devices} devices are too few for intervals: --devices 32 or more")
-        if self.pulses < 4 * WINDOWS:
-            raise CoarseGrainError(f"{self.pulses} pulses are too few: --pulses {4 * WINDOWS} or more")
+        if self.pulses < LEAST_PULSES:
+            raise CoarseGrainError(f"{self.pulses} pulses are too few: --pulses {LEAST_PULSES} or more")
 
     @property
     def amplitudes_v(self) -> tuple[float, ...]:
@@ -119,8 +119,7 @@ class _Bench:
         self._event = 0
         self._one = np.ones(plan.devices, np.uint8)
         self._none = np.zeros(plan.devices, np.uint8)
-        self._mean: dict[tuple[float, bool], float] = {}
-        self._variance: dict[tuple[float, bool], float] = {}
+        self._pilots: dict[tuple[float, bool], Pilot] = {}
         self._on_pulse: Callable[[], None] = lambda: None
 
     def announce(self, total: int, on_pulse: Callable[[int, int], None]) -> None:
@@ -134,17 +133,14 @@ class _Bench:
 
     def doublet_count(self) -> int:
         """Return how many doublets may follow one another before net drift and noise take walls too far."""
-        push, pull = (self._plan.amplitude_v, True), (self._plan.amplitude_v, False)
-        drift = abs(self._mean[push] - self._mean[pull])
-        variance = self._variance[push] + self._variance[pull]
-        most = min(_ROOM / 2 / max(drift, 1e-12), (_ROOM / 5) ** 2 / max(variance, 1e-24))
-        return min(self._plan.pulses, max(4 * WINDOWS, _whole_windows(most)))
+        push, pull = (self._pilots[self._plan.amplitude_v, is_push] for is_push in (True, False))
+        return max(LEAST_PULSES, longest_doublets(push, pull, self._plan.pulses, WINDOWS))
 
     def staircase(self, amplitude_v: float, pulses: int, is_push: bool) -> Staircase:
         """Send pulses one way, the walls passing the middle of the track half way."""
         sign = 1 if is_push else -1
         settling = _settling(pulses)
-        walls = self._fresh(0.5 - sign * (0.5 * pulses + settling) * self._mean[amplitude_v, is_push])
+        walls = self._fresh(0.5 - sign * (0.5 * pulses + settling) * self._pilots[amplitude_v, is_push].mean)
         for _ in range(settling):
             self._pulse(walls, amplitude_v, is_push)
         places = np.empty((pulses + 1, self._plan.devices), np.float32)
@@ -159,9 +155,9 @@ class _Bench:
     def doublets(self, count: int) -> NDArray[np.float64]:
         """Send a push and a pull by turns, an event each; return the net displacements."""
         amplitude_v = self._plan.amplitude_v
-        drift = self._mean[amplitude_v, True] - self._mean[amplitude_v, False]
+        push, pull = (self._pilots[amplitude_v, is_push].mean for is_push in (True, False))
         settling = _settling(count)
-        walls = self._fresh(0.5 - 0.5 * count * drift - settling * self._mean[amplitude_v, True])
+        walls = self._fresh(0.5 - 0.5 * count * (push - pull) - settling * push)
         for _ in range(settling):
             self._pulse(walls, amplitude_v, True)
         places = np.empty((count + 1, self._plan.devices), np.float32)
@@ -178,27 +174,26 @@ class _Bench:
         sign = 1 if is_push else -1
         for _ in range(_FIRST):
             self._pulse(walls, amplitude_v, is_push)
-        before = walls.position.astype(np.float64)
-        for _ in range(_PILOT):
+        places = [walls.position.astype(np.float64)]
+        for _ in range(PULSES):
             self._pulse(walls, amplitude_v, is_push)
-        steps = sign * (walls.position - before) / _PILOT
-        mean, error = float(steps.mean()), float(steps.std() / np.sqrt(len(steps)))
+            places.append(walls.position.astype(np.float64))
+        found = pilot(sign * np.diff(places, axis=0).T)
         what = f"{'pushes' if is_push else 'pulls'} of {amplitude_v:g} V and {self._plan.width_s:g} s"
         if ((walls.position <= 0) | (walls.position >= 1)).mean() > _TOLERATED:
             raise CoarseGrainError(
-                f"{what} take walls from the middle of the track to its end in {_FIRST + _PILOT}: "
+                f"{what} take walls from the middle of the track to its end in {_FIRST + PULSES}: "
                 "choose a shorter pulse or a smaller amplitude"
             )
-        if mean <= 4 * error:
+        if found.mean <= 4 * found.error:
             raise CoarseGrainError(f"{what} do not move the walls: choose a larger amplitude or a longer pulse")
-        pulses = min(self._plan.pulses, _whole_windows(_ROOM / mean))
-        if pulses < 4 * WINDOWS:
+        pulses = longest_staircase(found, self._plan.pulses, WINDOWS)
+        if pulses < LEAST_PULSES:
             raise CoarseGrainError(
-                f"{what} move a wall by {mean:.2g} of the track each, too far for {4 * WINDOWS} of them in the middle: "
-                "choose a shorter pulse or a smaller amplitude"
+                f"{what} move a wall by {found.mean:.2g} of the track each, too far for {LEAST_PULSES} of them in the "
+                "middle: choose a shorter pulse or a smaller amplitude"
             )
-        self._mean[amplitude_v, is_push] = mean
-        self._variance[amplitude_v, is_push] = float(steps.var()) * _PILOT
+        self._pilots[amplitude_v, is_push] = found
         return pulses
 
     def _fresh(self, position: float) -> Walls:
@@ -225,7 +220,7 @@ class _Bench:
     def _check_ends(self, places: NDArray[np.float32]) -> None:
         stopped = int(((places <= 0) | (places >= 1)).any(0).sum())
         if stopped > _TOLERATED * self._plan.devices:
-            fewer = max(4 * WINDOWS, _whole_windows(self._plan.pulses / 2))
+            fewer = max(LEAST_PULSES, self._plan.pulses // (2 * WINDOWS) * WINDOWS)
             raise CoarseGrainError(
                 f"{stopped} of {self._plan.devices} walls met an end of the track: send fewer pulses, "
                 f"--pulses {fewer}, or shorter ones"
@@ -238,7 +233,3 @@ def _settling(pulses: int) -> int:
     Walls put down anywhere are rarely where the ground holds them long, and move more easily than later on.
     """
     return max(_FIRST, pulses // WINDOWS)
-
-
-def _whole_windows(pulses: float) -> int:
-    return int(min(pulses, 1e9)) // WINDOWS * WINDOWS
