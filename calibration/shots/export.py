@@ -144,9 +144,9 @@ def _to_csv(experiment: Experiment) -> bytes:
     from pyarrow import csv
 
     buffer = io.BytesIO()
-    head = f"{_CSV_MARK}{digest.sha256(experiment)} {experiment.origin.model_dump_json()}\n"
+    head = f"{_CSV_MARK}{digest.sha256(experiment)} {experiment.origin.model_dump_json()}\n{','.join(_FIELDS)}\n"
     buffer.write(head.encode())
-    csv.write_csv(_arrow(experiment), buffer, csv.WriteOptions(quoting_style="none", quoting_header="none"))
+    csv.write_csv(_arrow(experiment), buffer, csv.WriteOptions(include_header=False, quoting_style="none"))
     return buffer.getvalue()
 
 
