@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import Protocol, cast, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import interpolate, special, stats
 
 _FINEST = 1 << 18
@@ -51,11 +51,11 @@ HOP_LAWS = (StepLaw.POISSON_HOPS, StepLaw.COMPOUND_POISSON)
 
 
 class _Closed(Protocol):
-    """A frozen distribution of scipy."""
+    """A distribution of scipy."""
 
-    def logpdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def logpdf(self, x: NDArray[np.float64], *args: ArrayLike) -> NDArray[np.float64]: ...
 
-    def cdf(self, x: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def cdf(self, x: NDArray[np.float64], *args: ArrayLike) -> NDArray[np.float64]: ...
 
 
 @final
@@ -114,7 +114,8 @@ def log_density(groups: Groups, step: Step) -> NDArray[np.float64]:
         ValueError: a law of hops without noise, or with noise far smaller than a hop.
     """
     if (closed := _closed(groups, step)) is not None:
-        return closed.logpdf(groups.value)
+        law, arguments = closed
+        return law.logpdf(groups.value, *arguments)
     result = np.empty(len(groups.value))
     for member, density in _densities(groups, step):
         # Below this the transform leaves rounding only.
@@ -130,7 +131,8 @@ def cumulative(groups: Groups, step: Step) -> NDArray[np.float64]:
         ValueError: as for `log_density`.
     """
     if (closed := _closed(groups, step)) is not None:
-        return closed.cdf(groups.value)
+        law, arguments = closed
+        return law.cdf(groups.value, *arguments)
     result = np.empty(len(groups.value))
     for member, density in _densities(groups, step):
         result[member] = density.antiderivative()(groups.value[member])
@@ -157,16 +159,16 @@ def draw(pulses: NDArray[np.int64], noise_sd: float, step: Step, generator: np.r
             return noise + np.where(hops > 0, lengths, 0.0)
 
 
-def _closed(groups: Groups, step: Step) -> _Closed | None:
-    """Return the law of each shot if its density is closed, or None."""
+def _closed(groups: Groups, step: Step) -> tuple[_Closed, tuple[ArrayLike, ...]] | None:
+    """Return the law and its parameters for each shot if its density is closed, or None."""
     mean = groups.each * step.mean
     if step.law is StepLaw.GAUSSIAN:
-        return cast(_Closed, stats.norm(mean, np.sqrt(mean * step.fano + groups.noise_sd**2)))
+        return cast(_Closed, stats.norm), (mean, np.sqrt(mean * step.fano + groups.noise_sd**2))
     if step.law in HOP_LAWS or groups.noise_sd > _FAINTEST * np.sqrt(step.variance):
         return None
     if step.law is StepLaw.GAMMA:
-        return cast(_Closed, stats.gamma(mean / step.fano, scale=step.fano))
-    return cast(_Closed, stats.invgauss(step.fano / mean, scale=mean**2 / step.fano))
+        return cast(_Closed, stats.gamma), (mean / step.fano, 0.0, step.fano)
+    return cast(_Closed, stats.invgauss), (step.fano / mean, 0.0, mean**2 / step.fano)
 
 
 def _densities(groups: Groups, step: Step) -> Iterator[tuple[NDArray[np.intp], interpolate.CubicSpline]]:

@@ -64,7 +64,9 @@ def device_spread(value: NDArray[np.float64], variance: NDArray[np.float64], uni
         high = float(np.var(value) + variance.max())
         while excess(high, aim) > 0:
             high *= 4
-        return float(optimize.root_scalar(excess, args=(aim,), bracket=(0.0, high), method="brentq").root)
+        # The tolerance is relative: variances in units of the track are far below the default.
+        found = optimize.root_scalar(excess, args=(aim,), bracket=(0.0, high), method="brentq", xtol=1e-12 * high)
+        return float(found.root)
 
     quantiles = (stats.chi2.ppf(0.975, devices - 1), devices - 1, stats.chi2.ppf(0.025, devices - 1))
     low, between, high = (float(np.sqrt(solve(float(aim)))) for aim in quantiles)

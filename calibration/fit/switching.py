@@ -240,7 +240,13 @@ def _regression(counts: SwitchingCounts) -> tuple[float, float, float]:
     answer = np.stack([counts.switched, counts.stayed], axis=1)
     size = float(np.abs(counts.current).max())
     columns = np.stack([np.ones(len(counts.current)), counts.current / size], axis=1)
-    result = GLM(answer, columns, family=Binomial(link=links.CLogLog()), offset=np.log(counts.width_s)).fit()
+    offset = np.log(counts.width_s)
+    # From the line through the fractions, weighted by their information; from its own start the regression may diverge.
+    hazard = -np.log1p(-(counts.switched + 0.5) / (counts.shots + 1))
+    weight = np.sqrt(counts.shots * hazard**2 / np.expm1(hazard))
+    start = np.linalg.lstsq(columns * weight[:, None], (np.log(hazard) - offset) * weight)[0]
+    with np.errstate(over="ignore"):
+        result = GLM(answer, columns, family=Binomial(link=links.CLogLog()), offset=offset).fit(start_params=start)
     intercept, slope = (float(value) for value in result.params)
     if not slope > 0:
         raise DeviceFault("larger currents do not switch more often; check polarity and the range of currents")
