@@ -17,7 +17,9 @@ from sklearn.datasets import load_digits
 
 from sim_instruments.coarse_grain.derive import Derived, derive
 from sim_instruments.coarse_grain.experiment import Plan, measure
+from sim_instruments.physics.collective.parameters import CollectiveParameters
 from sim_instruments.physics.constants import BOLTZMANN_J_K
+from sim_instruments.physics.creep.parameters import CreepParameters
 from sim_instruments.physics.hopping import washboard
 from sim_instruments.physics.hopping.parameters import HoppingParameters
 from sim_instruments.physics.walls import Drive, Walls
@@ -139,6 +141,41 @@ def test_memory_of_hopping_walls_is_seen():
     assert derived.steps_depend
     assert derived.estimates["memory_ratio"].high < 0.9
     assert derived.estimates["push_fano_length_m"].low > 1.2 * SPACING_M
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("push", "pull"), [(1, 0), (10, 0), (3, 3)])
+def test_events_of_precessing_walls_and_of_the_derived_model_are_alike(
+    precession: tuple[CollectiveParameters, Derived, Drive], push: int, pull: int
+):
+    _assert_alike(*precession, push, pull, count=300)
+
+
+@pytest.fixture(scope="module")
+def precession() -> tuple[CollectiveParameters, Derived, Drive]:
+    """Walls of position and angle, which pulses of 2 ns take most of the time one site further."""
+    table = TRACK | {"track_length_m": 160 * SPACING_M, "site_spacing_m": SPACING_M, "barrier_j": 2e-19}
+    table["write_line"] = TRACK["write_line"] | {"length_m": 1e-6, "heavy_metal_thickness_m": 1e-9}
+    table |= {"material": {"preset": "w-cofeb-mgo", "spin_polarisation": 0.0}, "settling_time_s": 1e-9}
+    fine = TypeAdapter(CollectiveParameters).validate_python(table)
+    return fine, _derived(fine, 1.8, 2e-9, devices=96, pulses=32), _drive(1.8, 2e-9)
+
+
+def test_creeping_walls_and_the_derived_model_are_alike():
+    table = {
+        "material": "w-cofeb-mgo",
+        "pinning": "w-cofeb-mgo",
+        "track_length_m": 4e-5,
+        "avalanche_length_m": 2e-8,
+        "increments": "gamma",
+        "depinning_field_dtod": 0.02,
+        "write_line": TRACK["write_line"] | {"length_m": 5e-5, "width_m": 1e-6},
+    }
+    fine = TypeAdapter(CreepParameters).validate_python(table)
+    derived = _derived(fine, 4.0, 2e-8)
+    assert "gamma" in derived.law.indistinguishable
+    for push, pull in ((1, 0), (12, 0), (6, 6)):
+        _assert_alike(fine, derived, _drive(4.0, 2e-8), push, pull, count=6000)
 
 
 def _digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
