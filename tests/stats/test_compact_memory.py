@@ -102,7 +102,7 @@ def test_pushes_and_pulls_may_differ_in_noise():
 
 
 def test_below_the_memory_length_the_path_is_smooth():
-    """With cells of length l the frozen variance over a way d is that of d^2 / l (1 - d / 3 l) below l, d - l / 3 above."""
+    """With cells of length l the frozen variance of a way d is that of d^2/l (1 - d/3l) below l, of d - l/3 above."""
     cell = 2**-7
     for pulses in (2, 30):
         walls = _walls(ratio=0.6, length_m=cell * 1e-5)

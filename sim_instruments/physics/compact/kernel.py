@@ -137,6 +137,40 @@ def _walked(x, push, pull, draw, device, event, seed, own_push, own_pull, own_fa
 
 
 @nb.njit(cache=True)
+def _walked_to(x, y, pushes, pulls, push_step, pull_step, push_noise, pull_noise, noises, device, event, seed):
+    """Take a few pulses one after another, of which it is known that without ends they lead from x to y.
+
+    The steps' noises are drawn and then shifted, each by its share of the variance, so that their sum is the known one:
+    their exact law under that condition. `noises` is scratch, float64.
+    """
+    total, variance = 0.0, pushes * push_noise + pulls * pull_noise
+    pushed, pulled, spare = 0, 0, 0.0
+    for i in range(pushes + pulls):
+        if i % 2 == 0:
+            z, spare = normal_pair(i // 2, device, event, _END_PURPOSE, seed)
+        else:
+            z = spare
+        if is_push_next(pushed, pulled, pushes, pulls):
+            pushed += 1
+            noises[i] = math.sqrt(push_noise) * z
+        else:
+            pulled += 1
+            noises[i] = math.sqrt(pull_noise) * z
+        total += noises[i]
+    per_variance = (y - x - pushes * push_step + pulls * pull_step - total) / variance if variance > 0.0 else 0.0
+    pushed, pulled, place = 0, 0, np.float64(x)
+    for i in range(pushes + pulls):
+        if is_push_next(pushed, pulled, pushes, pulls):
+            pushed += 1
+            place += push_step + noises[i] + push_noise * per_variance
+        else:
+            pulled += 1
+            place -= pull_step - noises[i] - pull_noise * per_variance
+        place = min(1.0, max(0.0, place))
+    return _f4(place)
+
+
+@nb.njit(cache=True)
 def _in_parts(x, push, pull, device, event, seed, own_push, own_pull, own_fano, steps, gains, teeth):
     """Take an event in parts short enough for a single draw each, or pulse by pulse."""
     forward, backward = push * steps[0] * own_push, pull * steps[1] * own_pull
@@ -178,57 +212,58 @@ def _words_of(words, devices, event, seed):
 
 
 @nb.njit(cache=True)
-def _listed(places, found, kind):
-    """Write where `found` is of this kind; return how often."""
+def _listed(places, found):
+    """Write which walls are near; return how many. `found` has a block's length, and is read eight at a time."""
+    eights = found.view(np.uint64)
     count = 0
-    for i in range(found.shape[0]):
-        places[count] = i
-        count += 1 if found[i] == kind else 0
+    for eight in range(eights.shape[0]):
+        if eights[eight] != 0:
+            for i in range(8 * eight, 8 * eight + 8):
+                places[count] = i
+                count += 1 if found[i] == _NEAR else 0
     return count
 
 
 @nb.njit(error_model="numpy", cache=True)
 def _stop_near(found, first, x, y, n, k, a, b, c, event, seed, steps, spreads, gains, depends, teeth):
     """Replace in `y`, of walls that may have met an end, where they would be by where they are."""
-    near = np.empty(BLOCK, np.int64)
-    count = _listed(near, found, _NEAR)
-    devices = np.empty(count, np.uint32)
+    places = np.empty(BLOCK, np.uint32)
+    count = _listed(places, found)
+    words = np.empty((5, count), np.uint32)
+    devices = words[4]
     for j in range(count):
-        devices[j] = _u4(first + near[j])
-    words = np.empty((4, count), np.uint32)
-    normals = np.empty((4, count), np.float32)
+        devices[j] = _u4(first) + places[j]
     _words_of(words, devices, event, seed)
-    fill_normals(normals, words)
-    gathered = np.empty((7, count), np.float32)
+    numbers = np.empty((13, count), np.float32)
+    fill_normals(numbers, words)
+    g, e, e1, x_, y_ = numbers[0], numbers[2], numbers[3], numbers[4], numbers[5]
+    drift, variance, push_step, pull_step = numbers[6], numbers[7], numbers[8], numbers[9]
+    n_, k_, fano = numbers[10], numbers[11], numbers[12]
     for j in range(count):
-        i = near[j]
-        gathered[0, j], gathered[1, j] = x[i], y[i]
-        gathered[2, j], gathered[3, j] = n[i], k[i]
-        gathered[4, j], gathered[5, j], gathered[6, j] = a[i], b[i], c[i]
-    x_, y_, n_, k_ = gathered[0], gathered[1], gathered[2], gathered[3]
-    a_, b_, c_ = gathered[4], gathered[5], gathered[6]
-    g, e0, e1 = normals[0], normals[2], normals[3]
-    for j in range(count):
-        own_push, own_pull, own_fano = own(a_[j], b_[j], c_[j], spreads)
-        _, drift, variance, push_gain, pull_gain = _free(
-            x_[j], _f4(0.0), n_[j], k_[j], own_push, own_pull, own_fano, steps, gains, depends
+        i = places[j]
+        x_[j], y_[j], n_[j], k_[j] = x[i], y[i], n[i], k[i]
+        own_push, own_pull, fano[j] = own(a[i], b[i], c[i], spreads)
+        _, drift[j], variance[j], push_gain, pull_gain = _free(
+            x[i], _f4(0.0), n[i], k[i], own_push, own_pull, fano[j], steps, gains, depends
         )
-        push_step, pull_step = steps[0] * own_push * push_gain, steps[1] * own_pull * pull_gain
-        y_[j] = stopped(
-            x_[j], y_[j], drift, max(variance, _f4(1e-30)), n_[j], k_[j], push_step, pull_step,
-            push_step * steps[2] * own_fano, pull_step * steps[3] * own_fano, teeth, g[j],
-            e0[j] * e0[j] + e1[j] * e1[j],
-        )  # fmt: skip
+        push_step[j], pull_step[j] = steps[0] * own_push * push_gain, steps[1] * own_pull * pull_gain
     for j in range(count):
-        i = near[j]
-        pushes, pulls = int(n[i]), int(k[i])
-        if pushes + pulls > _FEW:
-            y[i] = y_[j]
+        e[j] = e[j] * e[j] + e1[j] * e1[j]
+    for j in range(count):
+        numbers[1, j] = stopped(
+            x_[j], y_[j], drift[j], max(variance[j], _f4(1e-30)), n_[j], k_[j], push_step[j], pull_step[j],
+            push_step[j] * steps[2] * fano[j], pull_step[j] * steps[3] * fano[j], teeth, g[j], e[j],
+        )  # fmt: skip
+    noises = np.empty(_FEW)
+    for j in range(count):
+        pushes, pulls = int(n_[j]), int(k_[j])
+        if pushes + pulls <= _FEW:
+            y[places[j]] = _walked_to(
+                x_[j], y_[j], pushes, pulls, push_step[j], pull_step[j], push_step[j] * steps[2] * fano[j],
+                pull_step[j] * steps[3] * fano[j], noises, devices[j], event, seed,
+            )  # fmt: skip
         else:
-            own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)
-            y[i], _ = _walked(
-                x[i], pushes, pulls, 0, first + i, event, seed, own_push, own_pull, own_fano, steps, gains
-            )
+            y[places[j]] = numbers[1, j]
 
 
 @nb.njit(error_model="numpy", cache=True)
@@ -236,7 +271,8 @@ def _move(x, z, n, k, a, b, c, first, event, seed, steps, spreads, gains, depend
     """Move walls that lie next to one another; the arrays have one length, at most a block's."""
     count = x.shape[0]
     y = np.empty(count, np.float32)
-    found = np.empty(count, np.uint8)
+    found = np.empty(BLOCK, np.uint8)
+    found[count:] = _FAR
     if depends:
         for i in range(count):
             own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)

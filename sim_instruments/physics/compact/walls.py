@@ -1,6 +1,5 @@
 """Walls that move by the compact model."""
 
-import math
 from typing import Any, final
 
 import numpy as np
@@ -100,8 +99,8 @@ class CompactWalls:
         teeth = weight_of_teeth(push, pull, push * push_fano, pull * pull_fano)
         # What differs from device to device is cut off at 4 standard deviations.
         longest = max(push, pull) * (1 + 4 * spreads[0]) * (1 + 4 * spreads[1])
-        noisiest = max(push * push_fano, pull * pull_fano) * (1 + 4 * spreads[2])
-        edge = 4 * (longest + math.sqrt(noisiest))
+        # No tooth and no run of pulses that ends one is taken for more than 2.4 steps (`end_stops`).
+        edge = 2.5 * longest
         return (
             tuple(np.float32(value) for value in steps),
             tuple(np.float32(value) for value in spreads),
