@@ -124,7 +124,7 @@ def _stations(
         chosen = generator.choice(array.device_count, min(config.devices, array.device_count), replace=False)
         return [ArrayStation(array, np.sort(chosen).astype(np.uint32), config.amplitude_v)], [array]
     chosen = generator.permutation(bench.wiring.devices)[: config.devices].tolist()
-    return [WiredStation(bench, device, config) for device in chosen], [
+    return [WiredStation(bench, device, config, config.amplitude_v) for device in chosen], [
         bench.pulse_source,
         bench.source_meter,
         bench.switch,
