@@ -17,7 +17,7 @@ from drivers.model import Driver
 from drivers.models import MODELS
 from drivers.protocols import ArrayProgrammer, Crosspoint, Instrument, PulseSource, SourceMeter, Switch
 from drivers.together import shielded, together
-from drivers.visa_library import VisaLibrary
+from drivers.visa_library import VirtualTime, VisaLibrary
 
 SAFE_TIMEOUT_S = 20.0
 """Time given to all sources, and then to all relays, to be made safe, seconds."""
@@ -61,8 +61,11 @@ class Bench:
         config: BenchConfig,
         drivers: tuple[tuple[InstrumentEntry, Driver], ...],
         errors_found: Mapping[str, tuple[str, ...]],
+        virtual_time: VirtualTime | None = None,
     ) -> None:
         self.config = config
+        self.virtual_time = virtual_time
+        """Time of simulated instruments, in which a pause has to be made; None on a bench whose time is everybody's."""
         self.errors_found = errors_found
         """What stood in the error queues before this program came, oldest first, by instrument name."""
         self._drivers = drivers
@@ -95,7 +98,7 @@ class Bench:
             for _, driver in drivers:
                 driver.close()
             raise
-        return cls(config, tuple(drivers), errors_found)
+        return cls(config, tuple(drivers), errors_found, library.virtual_time)
 
     def __enter__(self) -> Self:
         return self

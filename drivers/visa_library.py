@@ -1,7 +1,7 @@
 """The VISA library that a bench speaks through: what it can see, and how a resource is opened."""
 
 import math
-from typing import Self, final
+from typing import Any, Protocol, Self, cast, final
 
 import pyvisa
 from pyvisa import rname
@@ -11,6 +11,19 @@ from pyvisa.resources import MessageBasedResource
 
 from drivers.errors import ConfigError, LinkError
 from drivers.link_state import translated
+
+
+class VirtualTime(Protocol):
+    """Time that passes only when it is made to: that of simulated instruments."""
+
+    @property
+    def now_s(self) -> float:
+        """Return the time, seconds."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
 
 
 @final
@@ -39,6 +52,12 @@ class VisaLibrary:
     def is_private(self) -> bool:
         """Return whether the instruments belong to this process, as simulated ones do: nobody else can reach them."""
         return getattr(self._manager.visalib, "is_private", False) is True
+
+    @property
+    def virtual_time(self) -> VirtualTime | None:
+        """Return the time of simulated instruments; None for real ones, whose time is everybody's."""
+        library: Any = self._manager.visalib
+        return cast("VirtualTime | None", getattr(library, "virtual_time", None))
 
     def resources(self) -> tuple[str, ...]:
         """Return the names of the resources that the library can see."""

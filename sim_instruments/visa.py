@@ -23,6 +23,7 @@ from pyvisa_sim.sessions.session import Session
 from sim_instruments.bench import SimulatedBench, open_bench, open_default_bench
 from sim_instruments.bus import BusDevice
 from sim_instruments.byte_stream import ByteStream
+from sim_instruments.clock import VirtualClock
 from sim_instruments.config import BenchFileError
 from sim_instruments.visa_lock import ResourceLock
 
@@ -49,6 +50,11 @@ class DomainWallVisaLibrary(SimVisaLibrary):
     """The instruments live in this process: no other program can reach them."""
     bench: SimulatedBench
     """The bench behind the resources: for tests and tools, out of a driver's reach."""
+
+    @property
+    def virtual_time(self) -> VirtualClock:
+        """Return the clock of the bench: nothing else makes it pass between messages, so whoever pauses must."""
+        return self.bench.sample.clock
 
     @staticmethod
     def get_debug_info() -> dict[str, str]:
