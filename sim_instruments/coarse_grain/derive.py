@@ -87,14 +87,16 @@ def _parameters(measured: Measured, estimates: dict[str, Estimate], law: LawChoi
         if not is_believed(estimates[name]):
             values[name] = 0.0
     if values["memory_ratio"] != 1:
-        values["memory_length_m"] = (values["push_fano_length_m"] + values["pull_fano_length_m"]) / 2
-    chosen = "gaussian" if values["memory_ratio"] < 1 else law.law
-    if chosen == "compound-poisson":
+        fano_length_m = (values["push_fano_length_m"] + values["pull_fano_length_m"]) / 2
+        # The compact model's range: its frozen path has at most 15 levels.
+        shortest_m = 1.001 * measured.track_length_m / 2**15
+        values["memory_length_m"] = min(measured.track_length_m, max(shortest_m, fano_length_m))
+    if law.law == "compound-poisson":
         values["hop_cv"] = law.hop_cv
     values |= {"track_length_m": measured.track_length_m, "reference_amplitude_v": measured.plan.amplitude_v}
     table: dict[str, Any] = {name: float(f"{value:.6g}") for name, value in values.items()}
     try:
-        return CompactParameters(**table, law=chosen)
+        return CompactParameters(**table, law=law.law)
     except ValueError as error:
         raise CoarseGrainError(f"no compact model has these statistics: {error}") from error
 
@@ -126,7 +128,6 @@ def _notes(measured: Measured, estimates: dict[str, Estimate], over: Overdrive, 
     memory = estimates["memory_ratio"]
     if memory.value < 1 and _is_memory_visible(estimates):
         notes.append("memory_length_m is not measured: it is set to the mean Fano length")
-        notes.append('the law of the preset is "gaussian": the others have no memory')
     if memory.value > 1 and _is_memory_visible(estimates):
         notes.append(
             f"doublets are noisier than two pulses of a staircase ({memory.value:.3g} times): the preset has 1"

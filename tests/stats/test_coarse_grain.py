@@ -83,6 +83,16 @@ def test_steps_that_change_along_the_track_are_seen():
         assert _is_near(derived.estimates[name], TRUE[name], name)
 
 
+@pytest.mark.parametrize("law", ["gaussian", "gamma"])
+def test_memory_is_recovered(law: str):
+    derived = derive(_measured(law=law, pulses=256, memory_ratio=0.5, memory_length_m=5e-9))
+    assert derived.steps_depend
+    for name in ("memory_ratio", "push_fano_length_m", "pull_fano_length_m", "velocity_dtod", "push_velocity_m_s"):
+        assert _is_near(derived.estimates[name], 0.5 if name == "memory_ratio" else TRUE[name], name), name
+    assert derived.parameters.memory_ratio == pytest.approx(0.5, abs=0.05)
+    assert derived.parameters.memory_length_m == pytest.approx(2.1e-9, rel=0.1)
+
+
 def test_laws_that_long_pulses_make_alike_are_called_so():
     # A hundred thousand hops a pulse: skewness 0.003, which few steps do not show.
     plan = Plan(**(PLAN | {"width_s": 1e-6}), devices=32, pulses=32, seed=1)
