@@ -86,3 +86,50 @@ def test_walls_near_an_end_are_where_pulses_one_by_one_leave_them(width_s: float
             assert abs(found.mean() - expected.mean()) < 0.1 * step + error, case
             tolerance = 0.05 * expected.std() + 0.05 * deviation
             assert abs(found.std() - expected.std()) < tolerance + error, case
+
+
+@pytest.mark.parametrize(
+    "gains",
+    [
+        {"push_gain_slope": 0.3, "pull_gain_slope": -0.2},
+        {"push_gain_slope": -0.4, "push_gain_curvature": 0.3, "pull_gain_slope": 0.5, "pull_gain_curvature": -0.2},
+    ],
+)
+def test_steps_that_depend_on_the_position_add_up_as_one_by_one(gains: dict[str, float]):
+    p = _parameters(**gains)
+    for width_s in (1e-7, 4e-7):
+        step = 0.04 * width_s / LENGTH_M
+        for push, pull in ((1, 0), (0, 30), (60, 0), (60, 60), (90, 40)):
+            for x in (0.0, 0.2, 0.6, 0.97):
+                found = _moved(p, x, push, pull, width_s)
+                expected = _walked(p, x, push, pull, width_s)
+                case = (width_s, push, pull, x)
+                error = 4 * np.sqrt(2 / DEVICES) * max(expected.std(), found.std())
+                assert abs(found.mean() - expected.mean()) < 0.1 * step + error, case
+                near_an_end = 0.05 * np.sqrt(step * 2.2e-4)
+                assert abs(found.std() - expected.std()) < 0.03 * expected.std() + near_an_end + error, case
+
+
+def test_far_from_the_ends_nothing_is_changed():
+    """Bit for bit: the ends enter only where they may have been met."""
+    p = _parameters()
+    near, far = (
+        CompactWalls(DEVICES, 7, p, {"position": np.full(DEVICES, 0.5, np.float32)}),
+        CompactWalls(DEVICES, 7, p, {"position": np.full(DEVICES, 0.5, np.float32)}),
+    )
+    near.position[::2] = 0.0
+    counts = np.full(DEVICES, 30, np.uint8)
+    for walls in (near, far):
+        walls.pulse_range(0, counts, counts, _drive(1e-7), event=1)
+    assert np.array_equal(near.position[1::2], far.position[1::2])
+    assert not np.array_equal(near.position[::2], far.position[::2])
+
+
+def test_way_over_the_whole_track_goes_in_parts():
+    p = _parameters(push_fano_length_m=4e-8, pull_fano_length_m=4e-8)
+    width_s = 2e-6
+    for push, pull in ((60, 0), (30, 40), (60, 60), (9, 3)):
+        found, expected = _moved(p, 0.3, push, pull, width_s), _walked(p, 0.3, push, pull, width_s)
+        error = 4 * np.sqrt(2 / DEVICES) * expected.std()
+        assert abs(found.mean() - expected.mean()) < 0.1 * 0.008 + error, (push, pull)
+        assert abs(found.std() - expected.std()) < 0.05 * (expected.std() + 0.008) + error, (push, pull)
