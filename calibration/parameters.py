@@ -57,8 +57,8 @@ class DeviceParameters(BaseModel):
     """VISA library that led to it."""
     route: Route
     """The way to the devices."""
-    method: Literal["staircase"] = "staircase"
-    """The experiment."""
+    method: Literal["staircase", "imported"] = "staircase"
+    """The experiment, or that the shots were imported."""
     amplitude_v: float = Field(gt=0)
     """Magnitude of push and pull pulses, volts."""
     reference_width_s: float = Field(gt=0)
@@ -96,17 +96,19 @@ class DeviceParameters(BaseModel):
     dropped_devices: int = Field(ge=0)
     """Devices left out because they did not move freely."""
     dropped_runs: int = Field(ge=0)
-    """Runs left out because the wall came near an end stop."""
+    """Runs, or imported shots, left out because the wall came near an end stop."""
     cycles: int = Field(ge=1)
     """Runs at each width."""
     pulses: int = Field(ge=1)
-    """Pulses fired in the staircases, all devices together."""
+    """Pulses fired in the staircases or imported shots, all devices together."""
     instruments: tuple[InstrumentIdentity, ...]
     """Who took part."""
     raw_file: str | None
     """Name of the raw record beside this file, if it was kept."""
     raw_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Hash of the raw record."""
+    notes: tuple[str, ...] = ()
+    """What else to know before the numbers are used: what was assumed, what was left out."""
 
     @model_validator(mode="after")
     def _check(self) -> "DeviceParameters":

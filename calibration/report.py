@@ -49,7 +49,9 @@ def verdict(parameters: DeviceParameters) -> list[Text]:
     ]
     if parameters.dropped_devices or parameters.dropped_runs:
         devices = f"{parameters.dropped_devices} devices that did not move freely"
-        lines.append(Text(f"left out: {devices}, {parameters.dropped_runs} runs near an end stop", style="yellow"))
+        kind = "shots" if parameters.method == "imported" else "runs"
+        lines.append(Text(f"left out: {devices}, {parameters.dropped_runs} {kind} near an end stop", style="yellow"))
+    lines.extend(Text(f"note: {note}", style="yellow") for note in parameters.notes)
     return lines
 
 

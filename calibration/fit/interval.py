@@ -66,10 +66,10 @@ def relative_spread(values: NDArray[np.float64], within: NDArray[np.float64]) ->
     low = between - np.hypot(scatter - scatter_low, inner.high - inner.value)
     high = between + np.hypot(scatter_high - scatter, inner.value - inner.low)
     value, low, high = (float(np.sqrt(max(0.0, number))) for number in (between, low, high))
-    return _over_mean(value, low, high, centre)
+    return over_mean(value, low, high, centre)
 
 
-def _over_mean(value: float, low: float, high: float, centre: Estimate) -> Estimate:
+def over_mean(value: float, low: float, high: float, centre: Estimate) -> Estimate:
     """Divide a spread with its interval by a mean with its own."""
     relative = (centre.high - centre.value) / centre.value
     if value > 0:
