@@ -2,7 +2,7 @@
 
 Every experiment starts from a fresh sample of the same devices, so what a wall remembers of one does not reach into the
 next while each device keeps its character. A staircase is one event a pulse, read after each, about the middle of the
-track; a doublet is a push and a pull, an event each.
+track; a doublet is a push and a pull, an event each, the pull of such a width that they lead nowhere on average.
 """
 
 from collections.abc import Callable
@@ -78,7 +78,7 @@ class Measured:
     """One per amplitude of the plan."""
     pull: tuple[Staircase, ...]
     doublets: NDArray[np.float64]
-    """Shape (devices, doublets): net displacement by a push and a pull, fractions of the track."""
+    """Shape (devices, doublets): net displacement by a push and a pull as far, fractions of the track."""
 
 
 def measure(
@@ -156,15 +156,16 @@ class _Bench:
         """Send a push and a pull by turns, an event each; return the net displacements."""
         amplitude_v = self._plan.amplitude_v
         push, pull = (self._pilots[amplitude_v, is_push].mean for is_push in (True, False))
+        width_s = self._plan.width_s * push / pull
         settling = _settling(count)
-        walls = self._fresh(0.5 - 0.5 * count * (push - pull) - settling * push)
+        walls = self._fresh(0.5 - settling * push)
         for _ in range(settling):
             self._pulse(walls, amplitude_v, True)
         places = np.empty((count + 1, self._plan.devices), np.float32)
         places[0] = walls.position
         for index in range(count):
             self._pulse(walls, amplitude_v, True)
-            self._pulse(walls, amplitude_v, False)
+            self._pulse(walls, amplitude_v, False, width_s)
             places[index + 1] = walls.position
         self._check_ends(places)
         return np.ascontiguousarray(np.diff(places.astype(np.float64), axis=0).T)
@@ -205,13 +206,14 @@ class _Bench:
         state["position"][:] = position + _PHASES * (golden - 0.5)
         return model.build(self._plan.devices, self._plan.seed, state)
 
-    def _pulse(self, walls: Walls, amplitude_v: float, is_push: bool) -> None:
+    def _pulse(self, walls: Walls, amplitude_v: float, is_push: bool, width_s: float | None = None) -> None:
         self._event += 1
+        width_s = self._plan.width_s if width_s is None else width_s
         drive = Drive(
             push_amplitude_v=amplitude_v,
-            push_width_s=self._plan.width_s,
+            push_width_s=width_s,
             pull_amplitude_v=amplitude_v,
-            pull_width_s=self._plan.width_s,
+            pull_width_s=width_s,
         )
         counts = (self._one, self._none) if is_push else (self._none, self._one)
         walls.pulse_range(0, *counts, drive, self._event)

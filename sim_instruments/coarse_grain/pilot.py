@@ -44,9 +44,9 @@ def longest_staircase(one: Pilot, most: int, multiple: int) -> int:
 
 
 def longest_doublets(push: Pilot, pull: Pilot, most: int, multiple: int) -> int:
-    """Return the same for pushes and pulls by turns."""
+    """Return the same for pushes and pulls as far, by turns."""
     return _longest(
-        abs(push.mean - pull.mean) / 2,
+        0.0,
         push.variance + pull.variance,
         push.between + pull.between,
         most,

@@ -58,8 +58,13 @@ class SampleStatistics:
         self._push = [staircase_statistics(one, 1) for one in measured.push]
         self._pull = [staircase_statistics(one, -1) for one in measured.pull]
         self._doublets = train_statistics(measured.doublets)
-        self.steps_depend = any(map(self._depends, (self._push[0], self._pull[0])))
-        self._doublets_depend = self._depends(self._doublets)
+        self._doublets_depend = True
+        # A memory makes steps depend on one another more than their variances may show.
+        memory = estimate(self._noise(steps_depend=True)[2])
+        self.steps_depend = abs(memory.value - 1) > VISIBLE_BEYOND * memory.standard_error or any(
+            map(self._depends, (self._push[0], self._pull[0]))
+        )
+        self._doublets_depend = self.steps_depend or self._depends(self._doublets)
 
     def local_mean(self, *, is_push: bool) -> LocalMean:
         """Return the mean step at the reference amplitude; it changes along the track if that is visible."""
@@ -69,14 +74,8 @@ class SampleStatistics:
 
     def fano_and_memory(self) -> tuple[Estimate, Estimate, Estimate]:
         """Return push and pull Fano length, fractions of the track, and the memory ratio."""
-        push, pull = self._push[0], self._pull[0]
-        forward, backward = self._average(push.mean), self._average(pull.mean)
-        push_variance, pull_variance = (self._variance(one, self.steps_depend) for one in (push, pull))
-        doublet_variance = self._variance(self._doublets, self._doublets_depend)
-        # The frozen part of the noise is missing from a doublet, except for the net way, which is new ground.
-        frozen = (push_variance + pull_variance - doublet_variance) / (2 * np.minimum(forward, backward))
-        push_fano, pull_fano = push_variance / forward, pull_variance / backward
-        return estimate(push_fano), estimate(pull_fano), estimate(1 - 2 * frozen / (push_fano + pull_fano))
+        push, pull, memory = self._noise(steps_depend=self.steps_depend)
+        return estimate(push), estimate(pull), estimate(memory)
 
     def spreads(self) -> tuple[Estimate, Estimate, Estimate]:
         """Return the spreads from device to device of velocity, pull/push ratio and Fano length, noise taken off.
@@ -131,6 +130,19 @@ class SampleStatistics:
         slope = estimate(line[1] / line[0])
         middle = line[0] if is_believed(slope) else self._average(train.mean)
         return LocalMean(middle=estimate(middle), slope=slope, curvature=curvature)
+
+    def _noise(self, *, steps_depend: bool) -> tuple[Resampled, Resampled, Resampled]:
+        push, pull = self._push[0], self._pull[0]
+        forward, backward = self._average(push.mean), self._average(pull.mean)
+        push_variance, pull_variance = (self._variance(one, steps_depend) for one in (push, pull))
+        doublet_variance = self._variance(self._doublets, self._doublets_depend)
+        # The pull of a doublet goes as far as the push does, up to a net way, which is new ground. On the rest of the
+        # way the frozen part of the noise is missing.
+        net = self._average(self._doublets.mean)
+        share = (forward - net) / backward
+        frozen = (push_variance + share * pull_variance - doublet_variance) / (2 * forward - net - np.abs(net))
+        push_fano, pull_fano = push_variance / forward, pull_variance / backward
+        return push_fano, pull_fano, 1 - 2 * frozen / (push_fano + pull_fano)
 
     def _noise_of_means(self) -> tuple[Resampled, Resampled, Resampled]:
         """Return what noise adds to the variance of devices' means: of pushes, of pulls, and to their covariance."""
