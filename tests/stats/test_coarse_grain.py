@@ -4,6 +4,7 @@ Seeds are fixed. Bounds are 4 standard errors; coverage is judged by the exact b
 seeds one of these tests would fail in about 1 of 200 runs.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sim_instruments.coarse_grain import step_law
 from sim_instruments.coarse_grain.derive import derive
 from sim_instruments.coarse_grain.error import CoarseGrainError
 from sim_instruments.coarse_grain.experiment import Measured, Plan, measure
@@ -28,7 +30,7 @@ TRUE: dict[str, Any] = {
     "push_fano_length_m": 2.0e-9,
     "pull_fano_length_m": 2.2e-9,
     "velocity_dtod": 0.08,
-    "asymmetry_dtod": 0.05,
+    "asymmetry_dtod": 0.08,
     "fano_dtod": 0.1,
 }
 PLAN: dict[str, Any] = {"amplitude_v": 1.5, "width_s": 1e-7, "also_amplitudes_v": (1.2, 1.8)}
@@ -100,6 +102,14 @@ def test_laws_that_long_pulses_make_alike_are_called_so():
     law = derive(measure(fine, plan)).law
     assert {"gaussian", "gamma", "inverse-gaussian"} <= set(law.indistinguishable)
     assert law.law == "gaussian"
+
+
+def test_sums_of_many_hops_are_shifted_gamma_numbers():
+    mean, hop_cv = 360.0, 0.6
+    x = np.linspace(270, 450, 37)[None, :]
+    exact = step_law._compound(hop_cv)(x, np.array([[mean]]))
+    skewness = (1 + 2 * hop_cv**2) / (1 + hop_cv**2) / math.sqrt(mean)
+    assert step_law._shifted_gamma(x, np.array([[mean]]), np.array([[skewness]])) == pytest.approx(exact, abs=2e-4)
 
 
 def test_intervals_cover_the_truth_nineteen_times_of_twenty():
