@@ -92,7 +92,7 @@ def test_walls_near_an_end_are_where_pulses_one_by_one_leave_them(width_s: float
     "gains",
     [
         {"push_gain_slope": 0.3, "pull_gain_slope": -0.2},
-        {"push_gain_slope": -0.4, "push_gain_curvature": 0.3, "pull_gain_slope": 0.5, "pull_gain_curvature": -0.2},
+        {"push_gain_slope": -0.3, "push_gain_curvature": 0.2, "pull_gain_slope": 0.2, "pull_gain_curvature": -0.1},
     ],
 )
 def test_steps_that_depend_on_the_position_add_up_as_one_by_one(gains: dict[str, float]):

@@ -21,7 +21,8 @@ Pulses are not Brownian motion: the way is seen at their ends only, and pushes a
 Far from the ends everything is exact; near an end a single push and pull are, the rest is approximate. Against walks
 pulse by pulse (up to 100 pushes and 100 pulls in many mixtures, steps of mean m and standard deviation s), means are
 off by less than 0.1 m where s is below 1.6 m, and by less than 0.15 (m + s) up to s = 4 m; standard deviations by less
-than 5 per cent and 0.05 s. The largest errors belong to counts that are far from equal.
+than 5 per cent and 0.05 s. The largest errors belong to counts that are far from equal. A push and a pull whose means
+differ by a factor of 2 or more may be off by half the smaller one where the greater presses the wall on an end.
 """
 
 import math

@@ -77,26 +77,35 @@ def own(velocity, asymmetry, fano, spreads):
 
 
 @nb.njit(inline="always", cache=True)
+def _pace(x, forward, backward, gains):
+    """Return the mean way of an event whose pulses all find the wall at x; beyond the ends, as at the ends."""
+    x = min(_f4(1.0), max(_f4(0.0), x))
+    return forward * gain(x, gains[0], gains[1], _f4(1.0)) - backward * gain(x, gains[2], gains[3], _f4(-1.0))
+
+
+@nb.njit(inline="always", cache=True)
 def _free(x, z, push, pull, own_push, own_pull, own_fano, steps, gains, depends):
     """Return where a wall is without ends, the mean and the variance of its way, and the local gains."""
     forward = _f4(push) * steps[0] * own_push
     backward = _f4(pull) * steps[1] * own_pull
     push_gain, pull_gain = _f4(1.0), _f4(1.0)
     if depends:
-        # The mean step in the middle of the way: once without the noise, which sets the noise, and once with it.
-        mean = forward * gain(x, gains[0], gains[1], _f4(1.0)) - backward * gain(x, gains[2], gains[3], _f4(-1.0))
-        middle = min(_f4(1.0), max(_f4(0.0), x + _f4(0.5) * mean))
+        # Kutta's third-order rule for the mean way. The noise is that of the middle, and half of it shifts the way.
+        at_start = _pace(x, forward, backward, gains)
+        middle = x + _f4(0.5) * at_start
+        at_middle = _pace(middle, forward, backward, gains)
+        at_end = _pace(x - at_start + _f4(2.0) * at_middle, forward, backward, gains)
+        middle = min(_f4(1.0), max(_f4(0.0), middle))
         push_gain = gain(middle, gains[0], gains[1], _f4(1.0))
         pull_gain = gain(middle, gains[2], gains[3], _f4(-1.0))
         variance = (forward * push_gain * steps[2] + backward * pull_gain * steps[3]) * own_fano
         noise = np.sqrt(variance) * z
-        middle = min(_f4(1.0), max(_f4(0.0), middle + _f4(0.5) * noise))
-        forward = forward * gain(middle, gains[0], gains[1], _f4(1.0))
-        backward = backward * gain(middle, gains[2], gains[3], _f4(-1.0))
+        aside = _pace(middle + _f4(0.5) * noise, forward, backward, gains) - at_middle
+        drift = (at_start + _f4(4.0) * at_middle + at_end) * _f4(1 / 6) + aside
     else:
         variance = (forward * steps[2] + backward * steps[3]) * own_fano
         noise = np.sqrt(variance) * z
-    drift = forward - backward
+        drift = forward - backward
     return x + drift + noise, drift, variance, push_gain, pull_gain
 
 
