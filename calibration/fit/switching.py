@@ -62,7 +62,7 @@ class SwitchingFit:
     scatter: Scatter
     """What the intervals assume."""
     dispersion: float
-    """Pearson's chi-square over its degrees of freedom; 1 if shots are independent."""
+    """Variance of the counts over the binomial one, from Pearson's chi-square; 1 if shots are independent."""
     deviance: float
     """Binomial deviance of the points."""
     freedom: int
@@ -129,12 +129,12 @@ def fit_switching(
         raise DeviceFault(
             f"{len(counts.current)} points do not determine {barrier.free} parameters; measure more currents"
         )
-    dispersion = _pearson(counts, barrier.probability(top.at, counts)) / freedom
+    dispersion, telling = _dispersion(counts, barrier.probability(top.at, counts), freedom)
     deviance = _deviance(counts, barrier.probability(top.at, counts))
     if scatter is Scatter.BETA_BINOMIAL:
         top = _maximise_beta(counts, barrier, top, dispersion)
     factor = max(1.0, dispersion) if scatter is Scatter.QUASI else 1.0
-    limit = stats.chi2.ppf(0.95, 1) if scatter is Scatter.BINOMIAL else stats.f.ppf(0.95, 1, freedom)
+    limit = stats.chi2.ppf(0.95, 1) if scatter is Scatter.BINOMIAL else stats.f.ppf(0.95, 1, telling)
     kinds = (("1", "delta"), (counts.unit, "the critical current"), ("s", "the attempt time"))[: barrier.free]
     found = [
         likelihood.positive(top, index, unit, name, drop=factor * float(limit) / 2)
@@ -260,9 +260,16 @@ def _maximise_beta(counts: SwitchingCounts, barrier: Barrier, top: Maximum, disp
     return likelihood.maximise(barrier.beta_binomial(counts), np.append(top.at, np.log(spread)), scale)
 
 
-def _pearson(counts: SwitchingCounts, probability: NDArray[np.float64]) -> float:
-    variance = np.maximum(counts.shots * probability * (1 - probability), 1e-12)
-    return float(((counts.switched - counts.shots * probability) ** 2 / variance).sum())
+def _dispersion(counts: SwitchingCounts, probability: NDArray[np.float64], freedom: int) -> tuple[float, float]:
+    """Return the variance over the binomial one, and the degrees of freedom behind it.
+
+    Points where nearly all or no shots switch add nothing to Pearson's chi-square, but would count as points
+    (D. J. Fletcher, Biometrika 99 (2012) 230).
+    """
+    variance = np.maximum(counts.shots * probability * (1 - probability), 1e-300)
+    excess = counts.switched - counts.shots * probability
+    share = max(1 + float(((1 - 2 * probability) * excess / variance).mean()), 1 / freedom)
+    return float((excess**2 / variance).sum()) / freedom / share, max(1.0, freedom * min(1.0, share))
 
 
 def _deviance(counts: SwitchingCounts, probability: NDArray[np.float64]) -> float:

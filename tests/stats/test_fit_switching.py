@@ -131,11 +131,15 @@ def test_overdispersion_is_found_and_widens_the_intervals() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_widened_intervals_cover_the_truth_of_uneven_points_and_plain_ones_do_not() -> None:
+    """Each point's probability is beta-distributed: three times the binomial variance, the same for all points."""
     generator = np.random.default_rng(8)
     points = grid(np.linspace(0.55, 0.80, 21))
+    probability = LINEAR.probability(np.log([30.0, 1.0]), points)
+    precision = (200 - 3.0) / (3.0 - 1)
     hits = dict.fromkeys(Scatter, 0)
     for _ in range(200):
-        counts = fill(points, generator, spread=0.05)
+        own = generator.beta(precision * probability, precision * (1 - probability))
+        counts = replace(points, switched=generator.binomial(200, own))
         for scatter in Scatter:
             hits[scatter] += fit_switching(counts, scatter=scatter).delta.contains(30.0)
     print(hits)
