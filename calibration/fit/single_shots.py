@@ -240,6 +240,11 @@ def _combine(
     total = float(np.where(several, _excess(sums, noise), 0.0).sum())
     freedom = float(np.where(several, (sums.shots - 1) * scale, 0.0).sum())
     usual = max(total / freedom, 1e-6 * float(sums.squares.sum()) / freedom)
+    if not (usual > 0 and sums.way.sum() > 0):
+        raise DeviceFault(
+            f"{DIRECTIONS[direction]} pulses do not move the walls their own way on average; check the sign of the "
+            "amplitude, the units and that pulses reached the devices"
+        )
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = (sums.pulses * scale) ** 2 / (usual * scale * sums.pulses + 2 * noise * sums.chains)
         spread_of_one = usual * scale + 2 * noise * sums.reciprocals / sums.shots
@@ -247,11 +252,6 @@ def _combine(
     precision = np.where(sums.shots > 0, precision, 0.0)
     means = (np.where(sums.shots > 0, mean, 0.0) * precision).sum(axis=0) / precision.sum(axis=0)
     variances = (np.where(several, variance, 0.0) * weight).sum(axis=0) / weight.sum(axis=0)
-    if not means.mean() > 0:
-        raise DeviceFault(
-            f"{DIRECTIONS[direction]} pulses do not move the walls their own way on average; check the sign of the "
-            "amplitude and the units"
-        )
     centre = interval.mean(means, "track")
     between = spread.device_spread(means, 1 / precision.sum(axis=0), "track").between
     return DirectionFit(

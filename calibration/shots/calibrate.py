@@ -105,6 +105,7 @@ def fit_shots(experiment: Experiment, *, ends: Ends | None = None, wanted: Wante
     shots = experiment.shots[np.argsort(experiment.shots["device"], kind="stable")]
     amplitude_v, fitted = _amplitude(shots, wanted)
     _check_design(shots[fitted], amplitude_v)
+    _check_readings(shots[fitted])
     device = np.unique(shots["device"], return_inverse=True)[1].astype(np.intp)
     devices, notes = _devices(experiment, shots, device, ends, wanted)
     positions = _positions(shots, device, devices, fitted, experiment.origin.resolution_s)
@@ -193,6 +194,19 @@ def _check_design(fitted: NDArray[np.void], amplitude_v: float) -> None:
         )
 
 
+def _check_readings(fitted: NDArray[np.void]) -> None:
+    """Refuse readings before and after that cannot be of one unit."""
+    both = fitted[np.isfinite(fitted["before_s"]) & np.isfinite(fitted["after_s"])]
+    if len(both) == 0:
+        raise ConfigError("no shot was read both before and after; check the cells of columns.before and columns.after")
+    ratio = float(np.median(both["after_s"]) / np.median(both["before_s"]))
+    if not 0.1 < ratio < 10:
+        raise ConfigError(
+            f"readings after the pulses are {ratio:.3g} times those before; check the units of columns.before and "
+            "columns.after"
+        )
+
+
 def _devices(
     experiment: Experiment, shots: NDArray[np.void], device: NDArray[np.intp], ends: Ends | None, wanted: Wanted
 ) -> tuple[_Devices, list[str]]:
@@ -224,6 +238,11 @@ def _noise(
             f"[fit], or at least {_FEWEST_RESTS} rows of 0 pulses, read twice, before and after"
         )
     square = (shots["after_s"] - shots["before_s"])[rest] ** 2 / 2
+    if not square.any() and resolution_s == 0:
+        raise ConfigError(
+            f"all {int(rest.sum())} readings without pulses repeat exactly; give resolution_s or read_noise_s under "
+            "[fit], and check that columns.before and columns.after are two columns"
+        )
     # Noise below a code does not show at rest, where readings repeat exactly; readings of a moving wall scatter still.
     if square.mean() <= resolution_s**2 / 12:
         return np.full(count, resolution_s**2 / 12), ["read noise below the resolution: that of rounding is taken"]
