@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self, TypeVar, final
 
 from drivers.config import BenchConfig, Wiring
+from drivers.deadline import VirtualTime
 from drivers.entries import ArrayEntry, InstrumentEntry, PulseSourceEntry, SourceMeterEntry, SwitchEntry
 from drivers.errors import ConfigError, HilError, InstrumentError, LinkError, SafeStateError
 from drivers.guard.library import open_guarded
@@ -17,7 +18,7 @@ from drivers.model import Driver
 from drivers.models import MODELS
 from drivers.protocols import ArrayProgrammer, Crosspoint, Instrument, PulseSource, SourceMeter, Switch
 from drivers.together import shielded, together
-from drivers.visa_library import VirtualTime, VisaLibrary
+from drivers.visa_library import VisaLibrary
 
 SAFE_TIMEOUT_S = 20.0
 """Time given to all sources, and then to all relays, to be made safe, seconds."""

@@ -13,6 +13,19 @@ class Clock(Protocol):
         ...
 
 
+class VirtualTime(Protocol):
+    """Time that passes only when it is made to: that of simulated instruments."""
+
+    @property
+    def now_s(self) -> float:
+        """Return the time, seconds."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+
 @final
 class SystemClock:
     """The machine's monotonic clock."""

@@ -1,7 +1,7 @@
 """The VISA library that a bench speaks through: what it can see, and how a resource is opened."""
 
 import math
-from typing import Any, Protocol, Self, cast, final
+from typing import Any, Self, cast, final
 
 import pyvisa
 from pyvisa import rname
@@ -9,21 +9,9 @@ from pyvisa.constants import StatusCode
 from pyvisa.errors import VisaIOError
 from pyvisa.resources import MessageBasedResource
 
+from drivers.deadline import VirtualTime
 from drivers.errors import ConfigError, LinkError
 from drivers.link_state import translated
-
-
-class VirtualTime(Protocol):
-    """Time that passes only when it is made to: that of simulated instruments."""
-
-    @property
-    def now_s(self) -> float:
-        """Return the time, seconds."""
-        ...
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        ...
 
 
 @final

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Protocol, final
 
 from drivers.bench import Bench
-from drivers.visa_library import VirtualTime
+from drivers.deadline import VirtualTime
 
 
 class Clock(Protocol):

@@ -29,7 +29,6 @@ from drivers.entries import ArrayEntry, PulseSourceEntry
 from drivers.errors import ConfigError
 from drivers.protocols import Instrument
 
-
 # Counted on the instruments of the bench that ships; rougher on others.
 _ARRAY_PRICE: Final = replace(ArrayStation.price, messages_per_burst=8, messages_per_reading=1)
 _WIRED_PRICE: Final = replace(WiredStation.price, messages_per_burst=45, messages_per_reading=10)
