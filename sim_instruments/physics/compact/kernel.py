@@ -35,7 +35,11 @@ _LONG = _f4(0.7)
 _FEW = 8
 """Pulses that are walked one by one within reach of an end."""
 
+_GROUP = 8
+"""Blocks whose walls near the ends are gathered together."""
 _CHUNK = 64
+_VECTORS = 32
+"""Walls near the ends come in multiples of this, which is some vectors of the widest machines."""
 _RESOLUTION = 2.0**21
 
 _FAR = np.uint8(0)
@@ -112,10 +116,10 @@ def _free(x, z, push, pull, own_push, own_pull, own_fano, steps, gains, depends)
 @nb.njit(inline="always", cache=True)
 def _where(x, y, drift, variance, pulses, edge):
     """Tell whether a wall may have met an end: `edge` is how much nearer the ends its sawtooth brings it."""
-    unlikely = _UNLIKELY * variance
-    x0, y0 = x - edge, y - edge
-    x1, y1 = _f4(1.0) - edge - x, _f4(1.0) - edge - y
-    is_near = (x0 * y0 < unlikely) | (x1 * y1 < unlikely) | (x0 < _f4(0.0)) | (x1 < _f4(0.0))
+    is_low = x + y < _f4(1.0)
+    start, stop = (x, y) if is_low else (_f4(1.0) - x, _f4(1.0) - y)
+    start, stop = start - edge, stop - edge
+    is_near = (start * stop < _UNLIKELY * variance) | (start < _f4(0.0))
     is_long = abs(drift) + _REACH * np.sqrt(variance) + edge > _LONG
     found = _NEAR if is_near else _FAR
     found = _PARTS if is_long else found
@@ -222,7 +226,7 @@ def _words_of(words, devices, event, seed):
 
 @nb.njit(cache=True)
 def _listed(places, found):
-    """Write which walls are near; return how many. `found` has a block's length, and is read eight at a time."""
+    """Write which walls are near; return how many. `found` is read eight at a time."""
     eights = found.view(np.uint64)
     count = 0
     for eight in range(eights.shape[0]):
@@ -236,8 +240,12 @@ def _listed(places, found):
 @nb.njit(error_model="numpy", cache=True)
 def _stop_near(found, first, x, y, n, k, a, b, c, event, seed, steps, spreads, gains, depends, teeth):
     """Replace in `y`, of walls that may have met an end, where they would be by where they are."""
-    places = np.empty(BLOCK, np.uint32)
-    count = _listed(places, found)
+    places = np.empty(found.shape[0] + _VECTORS, np.uint32)
+    near = _listed(places, found)
+    # Filled up to whole vectors, as the rest of a loop costs as much as the loop.
+    count = (near + _VECTORS - 1) // _VECTORS * _VECTORS
+    for j in range(near, count):
+        places[j] = places[0]
     words = np.empty((5, count), np.uint32)
     devices = words[4]
     for j in range(count):
@@ -267,7 +275,7 @@ def _stop_near(found, first, x, y, n, k, a, b, c, event, seed, steps, spreads, g
             push_step[j] * steps[2] * fano[j], pull_step[j] * steps[3] * fano[j], teeth, g[j], e[j],
         )  # fmt: skip
     noises = np.empty(_FEW)
-    for j in range(count):
+    for j in range(near):
         pushes, pulls = int(n_[j]), int(k_[j])
         if pushes + pulls <= _FEW:
             y[places[j]] = _walked_to(
@@ -279,26 +287,28 @@ def _stop_near(found, first, x, y, n, k, a, b, c, event, seed, steps, spreads, g
 
 
 @nb.njit(error_model="numpy", cache=True)
-def _move(x, z, n, k, a, b, c, first, event, seed, steps, spreads, gains, depends, teeth, edge):
-    """Move walls that lie next to one another; the arrays have one length, at most a block's."""
-    count = x.shape[0]
-    y = np.empty(count, np.float32)
-    found = np.empty(BLOCK, np.uint8)
-    found[count:] = _FAR
+def _move_freely(y, found, x, z, n, k, a, b, c, steps, spreads, gains, depends, edge):
+    """Write where walls would be without ends, and which have to be looked at again; arrays of one length."""
     if depends:
-        for i in range(count):
+        for i in range(x.shape[0]):
             own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)
             y[i], drift, variance, _, _ = _free(
                 x[i], z[i], n[i], k[i], own_push, own_pull, own_fano, steps, gains, True
             )
             found[i] = _where(x[i], y[i], drift, variance, n[i] | k[i], edge)
     else:
-        for i in range(count):
+        for i in range(x.shape[0]):
             own_push, own_pull, own_fano = own(a[i], b[i], c[i], spreads)
             y[i], drift, variance, _, _ = _free(
                 x[i], z[i], n[i], k[i], own_push, own_pull, own_fano, steps, gains, False
             )
             found[i] = _where(x[i], y[i], drift, variance, n[i] | k[i], edge)
+
+
+@nb.njit(error_model="numpy", cache=True)
+def _stop(y, found, x, n, k, a, b, c, first, event, seed, steps, spreads, gains, depends, teeth):
+    """Write into `x` where walls are, from where they would be without ends; `found` may be longer, filled with FAR."""
+    count = x.shape[0]
     most = _FAR
     for i in range(count):
         most = max(most, found[i])
@@ -369,20 +379,33 @@ def move_range(position, spread, first, push, pull, law, widths, event, seed, to
     steps, spreads, gains, depends, teeth, edge = law
     count = push.shape[0]
     first_block = first // BLOCK
-    for index in nb.prange(totals.shape[0]):
-        block = first_block + index
+    blocks = totals.shape[0]
+    for group in nb.prange((blocks + _GROUP - 1) // _GROUP):
         words = np.empty((4, BLOCK // 4), np.uint32)
         normals = np.empty((4, BLOCK // 4), np.float32)
-        fill_words(words, block, event, _PULSE_PURPOSE, seed)
-        fill_normals(normals, words)
-        low = max(first, block * BLOCK)
-        high = min(first + count, (block + 1) * BLOCK)
-        # Slices of equal length, indexed from 0: the form the compiler turns into vector instructions.
-        z = normals.ravel()[low - block * BLOCK : high - block * BLOCK]
-        x, n, k = position[low:high], push[low - first : high - first], pull[low - first : high - first]
-        a, b, c = spread[0, low:high], spread[1, low:high], spread[2, low:high]
-        _move(x, z, n, k, a, b, c, low, event, seed, steps, spreads, gains, depends, teeth, edge)
-        totals[index, 0], totals[index, 1], busy[index] = _counted(n, k, widths)
+        y = np.empty(_GROUP * BLOCK, np.float32)
+        found = np.zeros(_GROUP * BLOCK, np.uint8)
+        start = max(first, (first_block + group * _GROUP) * BLOCK)
+        for index in range(group * _GROUP, min((group + 1) * _GROUP, blocks)):
+            block = first_block + index
+            fill_words(words, block, event, _PULSE_PURPOSE, seed)
+            fill_normals(normals, words)
+            low = max(first, block * BLOCK)
+            high = min(first + count, (block + 1) * BLOCK)
+            # Slices of equal length, indexed from 0: the form the compiler turns into vector instructions.
+            z = normals.ravel()[low - block * BLOCK : high - block * BLOCK]
+            n, k = push[low - first : high - first], pull[low - first : high - first]
+            a, b, c = spread[0, low:high], spread[1, low:high], spread[2, low:high]
+            _move_freely(
+                y[low - start : high - start], found[low - start : high - start], position[low:high], z, n, k, a, b, c,
+                steps, spreads, gains, depends, edge,
+            )  # fmt: skip
+            totals[index, 0], totals[index, 1], busy[index] = _counted(n, k, widths)
+        stop = min(first + count, (first_block + (group + 1) * _GROUP) * BLOCK)
+        n, k = push[start - first : stop - first], pull[start - first : stop - first]
+        a, b, c = spread[0, start:stop], spread[1, start:stop], spread[2, start:stop]
+        x = position[start:stop]
+        _stop(y, found, x, n, k, a, b, c, start, event, seed, steps, spreads, gains, depends, teeth)
 
 
 @nb.njit(parallel=True, error_model="numpy", cache=True)
@@ -398,4 +421,6 @@ def move_selected(position, spread, devices, push, pull, law, event, seed):
         z = normals.ravel()[device % BLOCK : device % BLOCK + 1]
         x, n, k = position[device : device + 1], push[index : index + 1], pull[index : index + 1]
         a, b, c = spread[0, device : device + 1], spread[1, device : device + 1], spread[2, device : device + 1]
-        _move(x, z, n, k, a, b, c, device, event, seed, steps, spreads, gains, depends, teeth, edge)
+        y, found = np.empty(1, np.float32), np.zeros(8, np.uint8)
+        _move_freely(y, found[:1], x, z, n, k, a, b, c, steps, spreads, gains, depends, edge)
+        _stop(y, found, x, n, k, a, b, c, device, event, seed, steps, spreads, gains, depends, teeth)
