@@ -4,7 +4,17 @@ import importlib
 
 import rich_click as click
 
-_COMMANDS = ("doctor", "discover", "scpi", "conformance", "calibrate", "export-shots", "train", "monitor")
+_COMMANDS = (
+    "doctor",
+    "discover",
+    "scpi",
+    "conformance",
+    "calibrate",
+    "characterize",
+    "export-shots",
+    "train",
+    "monitor",
+)
 
 
 class _LazyGroup(click.RichGroup):
