@@ -226,8 +226,14 @@ def _local(found: Flights, *, variance: bool) -> tuple[Numbers, Numbers, Numbers
     place_of, advance, pulses = found.place[usable], found.advance[usable], found.pulses[usable]
     if len(advance) < 2 * _FEWEST_IN_BIN:
         return np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0)
-    own = moments(found).mean[found.device[found.flight][usable]]
-    noise = 2 * found.noise[found.device[found.flight][usable]] ** 2
+    own = moments(found).mean
+    # Fast devices come further: each is brought to the common mean, or the far end would seem to be fast.
+    typical = float(np.nanmean(own))
+    own = own[found.device[found.flight][usable]]
+    known = own > 0
+    place_of, pulses, own = place_of[known], pulses[known], own[known]
+    advance = advance[known] * typical / own
+    noise = 2 * found.noise[found.device[found.flight][usable][known]] ** 2
     edges = np.linspace(place_of.min(), np.nextafter(place_of.max(), np.inf), _BINS + 1)
     rows = []
     for low, high in pairwise(edges.tolist()):
@@ -236,7 +242,7 @@ def _local(found: Flights, *, variance: bool) -> tuple[Numbers, Numbers, Numbers
         if count < _FEWEST_IN_BIN:
             continue
         if variance:
-            rest = advance[inside] - (own * pulses)[inside]
+            rest = advance[inside] - typical * pulses[inside]
             values = ((rest - rest.mean()) ** 2 * count / (count - 1) - noise[inside]) / pulses[inside].mean()
         else:
             values = advance[inside] / pulses[inside]
@@ -253,8 +259,11 @@ def staircase_figures(placed: Placed, *, most: int = 6) -> list[Figure]:
     for colour, device in enumerate(np.unique(pulsed.which)[:most]):
         mine = np.flatnonzero(pulsed.which == device)[:400]
         label = f"device {placed.device[device]}"
-        count = np.cumsum(pulsed.shots["pulses"][mine])
-        series.append(Series(label=label, mark=Mark.LINE, x=count.astype(float), y=pulsed.after[mine], colour=colour))
+        count, position = np.cumsum(pulsed.shots["pulses"][mine]).astype(np.float64), pulsed.after[mine]
+        # Between cycles the wall was brought elsewhere: no line leads there.
+        gaps = np.flatnonzero(np.diff(pulsed.shots["cycle"][mine])) + 1
+        count, position = np.insert(count, gaps, np.nan), np.insert(position, gaps, np.nan)
+        series.append(Series(label=label, mark=Mark.LINE, x=count, y=position, colour=colour))
     if not series:
         return []
     return [
