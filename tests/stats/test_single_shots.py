@@ -29,6 +29,7 @@ class Design:
     span: float = 0.4
     ragged: bool = False
     """Every second step has twice the pulses."""
+    fano: float = FANO
     law: float = 1.0
     """Power of the width that a displacement grows with."""
     uphill: float = 0.0
@@ -56,7 +57,7 @@ def measured(design: Design, seed: int) -> PositionShots:
                     pulses *= 1 + (design.ragged and step % 2)
                     drift = mean * pulses * speed * (1 + design.uphill * (position - 0.5))
                     before = reading if design.shared else read(position)
-                    position = position + sign * generator.gamma(drift / FANO, FANO)
+                    position = position + sign * generator.gamma(drift / design.fano, design.fano)
                     reading = read(position)
                     ones = np.ones(count)
                     rows.append((direction * ones, pulses * ones, width_s * ones, before, reading, (not fresh) * ones))
@@ -79,13 +80,13 @@ def fitted(shots: PositionShots) -> SingleShotsFit:
     return fit_single_shots(shots, reference_width_s=REFERENCE_S, margin=0.04)
 
 
-def found(fit: SingleShotsFit) -> dict[str, tuple[Estimate, float]]:
+def found(fit: SingleShotsFit, fano: float = FANO) -> dict[str, tuple[Estimate, float]]:
     pairs = {}
     for direction, one in enumerate((fit.push, fit.pull)):
         way = ("push", "pull")[direction]
         pairs[f"mean {way}"] = one.mean, MU[direction]
-        pairs[f"variance {way}"] = one.variance, MU[direction] * FANO
-        pairs[f"fano {way}"] = one.fano, FANO
+        pairs[f"variance {way}"] = one.variance, MU[direction] * fano
+        pairs[f"fano {way}"] = one.fano, fano
         pairs[f"dtod {way}"] = one.dtod, DTOD
     return pairs
 
@@ -94,17 +95,17 @@ def found(fit: SingleShotsFit) -> dict[str, tuple[Estimate, float]]:
     "design",
     [
         # Noise as large as the scatter of the steps: what readings share decides about the variance.
-        Design(devices=600, noise_sd=4e-3),
-        Design(devices=600, noise_sd=4e-3, shared=False),
+        Design(devices=6000, noise_sd=4e-3),
+        Design(devices=6000, noise_sd=4e-3, shared=False),
         Design(devices=600, noise_sd=4e-3, ragged=True, span=0.3),
         Design(devices=600, noise_sd=4e-3, steps=2, runs=3),
-        # A long way: many shots come near the ends.
-        Design(devices=600, span=0.85, steps=10),
+        # A long way in long steps of much scatter: many shots come near the ends.
+        Design(devices=3000, span=0.85, steps=3, fano=4e-3),
     ],
 )
 def test_a_large_sample_gives_the_truth(design: Design) -> None:
     fit = fitted(measured(design, seed=1))
-    for name, (estimate, truth) in found(fit).items():
+    for name, (estimate, truth) in found(fit, design.fano).items():
         assert abs(estimate.value - truth) < estimate.high - estimate.low, name
     assert fit.proportionality_p is not None
     assert fit.proportionality_p > 1e-3
