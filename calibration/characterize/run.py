@@ -256,6 +256,9 @@ class _Hand:
                 return
 
     def _read(self, step: int, action: Read) -> None:
+        if action.interval_s:
+            # Relays move before the first reading after pulses, which would then be late.
+            self.bank.look(voltage_v=action.voltage_v)
         done, began_s = 0, self.clock.elapsed_s()
         seen: list[NDArray[np.float64]] = []
         while done < action.times and self.walls.alive.any():

@@ -74,7 +74,8 @@ class Walls:
     def take(self, reading_s: Siemens) -> None:
         """Take note of a reading and give up the devices whose reading cannot be that of a wall in its track."""
         self.last_s = reading_s.copy()
-        is_off = np.isnan(reading_s) | (reading_s < LOW_SHARE * self.low_s) | (reading_s > HIGH_SHARE * self.high_s)
+        is_off = np.isnan(reading_s) | (reading_s < QUIET * self.noise_s)
+        is_off |= (reading_s < LOW_SHARE * self.low_s) | (reading_s > HIGH_SHARE * self.high_s)
         for place in np.flatnonzero(is_off & self.alive).tolist():
             self.give_up(place, self._objection(place))
 
@@ -135,6 +136,8 @@ class Walls:
         reading_s, low_s, high_s = self.last_s[place], self.low_s[place], self.high_s[place]
         if math.isnan(reading_s):
             return "no reading to trust: compliance, an open contact, or a code at the end of its range"
+        if reading_s < QUIET * self.noise_s[place]:
+            return f"{reading_s:.2g} S is nothing but noise: an open contact"
         if reading_s < LOW_SHARE * low_s:
             return f"{reading_s:.4g} S is less than {LOW_SHARE:g} of its low end stop, {low_s:.4g} S"
         return f"{reading_s:.4g} S is more than {HIGH_SHARE:g} times its high end stop, {high_s:.4g} S"
