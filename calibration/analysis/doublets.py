@@ -1,13 +1,14 @@
 """Alternating doublets: drift per pair, and how much of a push's irregularity the pull after it undoes (rho)."""
 
 import numpy as np
+from scipy import stats
 
 from calibration.analysis.findings import Figure, Findings, Mark, Notebook, Series
 from calibration.analysis.placed import Numbers, Placed, place
 from calibration.analysis.staircase import WAYS, staircase_figures
 from calibration.analysis.steps import flights, moments, report_moments
 from calibration.experiment import Experiment
-from calibration.fit import goodness, interval
+from calibration.fit import interval
 from drivers.errors import DeviceFault
 
 _FEWEST_PAIRS = 3
@@ -36,7 +37,7 @@ def analyse(experiment: Experiment) -> Findings:
     pair, halves, drift = (np.zeros(len(placed.device)) for _ in range(3))
     weight = np.zeros(len(placed.device))
     for train, device in zip(trains, devices, strict=True):
-        noise = float(placed.noise[device]) ** 2
+        noise = float(placed.noise_variance[device])
         net = train[:, 1] + train[:, 0]
         count = len(net)
         freedom = count - 1
@@ -54,7 +55,9 @@ def analyse(experiment: Experiment) -> Findings:
         notebook.number("drift_per_pair", "drift per pair", interval.mean(drift[known], placed.unit))
         if halves[known].mean() > 0:
             notebook.number(
-                "rho", "variance of a pair over that of its halves", interval.ratio(pair[known], halves[known], "1")
+                "rho",
+                "rho: variance of a pair over that of its halves",
+                interval.ratio(pair[known], halves[known], "1"),
             )
         else:
             notebook.wrong.append(
@@ -67,7 +70,7 @@ def analyse(experiment: Experiment) -> Findings:
     rho = notebook.estimates.get("rho")
     if rho is not None and rho.low > 1:
         notebook.wrong.append("rho lies above 1: a pull adds to what the push before it did; look for a drift")
-    _test(notebook, trains, placed, pair, halves)
+    _test(notebook, trains, devices, placed, pair)
     _draw(notebook, trains, placed)
     if dropped:
         notebook.notes.append(f"{dropped} trains came to an end stop and were left out")
@@ -100,19 +103,26 @@ def _trains(placed: Placed) -> tuple[list[Numbers], list[int], int]:
     return trains, devices, dropped
 
 
-def _test(notebook: Notebook, trains: list[Numbers], placed: Placed, pair: Numbers, halves: Numbers) -> None:
-    length = int(np.bincount([len(train) for train in trains]).argmax())
-    series = np.array([train.sum(axis=1) for train in trains if len(train) == length])
-    if length < 5:
-        notebook.check("pairs do not depend on the pair before", None, "trains are too short")
+def _test(notebook: Notebook, trains: list[Numbers], devices: list[int], placed: Placed, pair: Numbers) -> None:
+    """Test whether neighbouring pairs go together, each device by itself, so that errors of its noise count."""
+    claim = "pairs do not depend on the pair before"
+    product, weight = np.zeros(len(placed.device)), np.zeros(len(placed.device))
+    for train, device in zip(trains, devices, strict=True):
+        net = train.sum(axis=1)
+        count, noise = len(net), float(placed.noise_variance[device])
+        rest = net - net.mean()
+        # Neighbours share a reading, and the mean that was taken out is their own.
+        own = pair[device] / count + 2 * noise / count**2
+        product[device] += (rest[1:] * rest[:-1]).sum() + (count - 1) * (noise + own)
+        weight[device] += count - 1
+    memory = (product[weight > 0] / weight[weight > 0]).astype(np.float64)
+    if len(memory) < 5 or not memory.std() > 0:
+        notebook.check(claim, None, "fewer than 5 devices")
         return
-    noise = float(np.mean(placed.noise**2))
-    total = max(float(np.nanmean(pair)), 0.0) + 2 * noise
-    result = goodness.lag_one(series, shared=-noise / total)
     notebook.check(
-        "pairs do not depend on the pair before",
-        result.p_value,
-        f"correlation of neighbours in {len(series)} trains",
+        claim,
+        float(np.asarray(stats.ttest_1samp(memory, 0.0))[1]),
+        f"covariance of neighbours, t-test of {len(memory)} devices",
         "the memory reaches over more than one pair, or the wall drifts: rho of many pairs is another",
     )
 

@@ -17,12 +17,13 @@ from calibration.analysis.placed import MEASUREMENT, Numbers, Placed, place
 from calibration.estimate import Estimate
 from calibration.experiment import Experiment
 from calibration.fit import dwell_law, goodness
-from calibration.fit.dwell import DwellFit, DwellTimes, choose_dwell_law, fit_dwell, log_rank, survival
+from calibration.fit.dwell import DwellFit, DwellTimes, choose_dwell_law, fit_dwell, survival
 from calibration.fit.dwell_law import PARAMETERS, DwellLaw
 from drivers.errors import DeviceFault
 
 _LEAST_MOVE = 6.0
 _CLASSES = 12
+_PERMUTATIONS = 999
 
 
 @final
@@ -70,7 +71,7 @@ def analyse(experiment: Experiment) -> Findings:
         raise DeviceFault("no shot of the measurement has pulses and a reading: there are no dwell times")
     notebook = Notebook(kind=experiment.origin.kind, devices=placed.device)
     for colour, amplitude in enumerate(np.unique(stays.amplitude_v)):
-        _one_amplitude(notebook, stays.at(float(amplitude)), float(amplitude), colour)
+        _one_amplitude(notebook, stays.at(float(amplitude)), float(amplitude), colour, experiment.origin.seed)
     own_time = np.bincount(stays.device, stays.rounds * stays.round_s, minlength=len(placed.device))
     own_left = np.bincount(stays.device, stays.left, minlength=len(placed.device))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -106,7 +107,7 @@ def gather(placed: Placed, experiment: Experiment) -> Stays:
     )
 
 
-def _one_amplitude(notebook: Notebook, stays: Stays, amplitude: float, colour: int) -> None:
+def _one_amplitude(notebook: Notebook, stays: Stays, amplitude: float, colour: int, seed: int) -> None:
     at, where = f"_at_{amplitude:g}_V", f"at {amplitude:g} V"
     left, total = int(stays.left.sum()), len(stays.left)
     rounds = int(stays.rounds.sum())
@@ -132,6 +133,8 @@ def _one_amplitude(notebook: Notebook, stays: Stays, amplitude: float, colour: i
     except DeviceFault as fault:
         notebook.wrong.append(f"{where}: no law of dwell times: {fault}")
         return
+    if fit.law is not DwellLaw.EXPONENTIAL and np.mean(stays.rounds[stays.left] == 1) > 0.1:
+        notebook.wrong.append(f"{where}: many walls leave in the first round, whose inside is not seen: shorter rounds")
     rivals = f"; {', '.join(choice.rivals)} describe them as well" if choice.rivals else ""
     notebook.notes.append(f"{where}: law of dwell times {fit.law} (AIC){rivals}")
     if fit.law is not DwellLaw.EXPONENTIAL:
@@ -144,7 +147,7 @@ def _one_amplitude(notebook: Notebook, stays: Stays, amplitude: float, colour: i
         f"chi-square over rounds, {total} dwell times",
         f"the mean dwell time assumes it; see the {fit.law} law and the devices one by one",
     )
-    _test(notebook, stays, fit, where)
+    _test(notebook, stays, fit, where, seed)
     _draw(notebook, stays, fit, mean, where, colour)
 
 
@@ -161,6 +164,33 @@ def one_barrier(stays: Stays) -> Estimate | None:
         return round_s / -float(np.log1p(-share))
 
     return Estimate(value=dwell(left / rounds), low=dwell(high), high=dwell(low), unit="s")
+
+
+def equal_devices(stays: Stays, seed: int) -> float:
+    """Return the p-value of "all devices have the same dwell times".
+
+    Leavings of each device against those expected at the common hazard, as in the log-rank test, whose chi-square law
+    finds differences three times too often among many devices of a few dwell times each. Which dwell time is whose is
+    therefore drawn anew instead.
+
+    Args:
+        stays: dwell times of several devices.
+        seed: decides the draws.
+    """
+    rounds = np.arange(int(stays.rounds.max()) + 1)
+    left = np.bincount(stays.rounds[stays.left], minlength=len(rounds))
+    at_risk = len(stays.rounds) - np.searchsorted(np.sort(stays.rounds), rounds)
+    hazard = np.cumsum(left / np.maximum(at_risk, 1))[stays.rounds]
+    names, device = np.unique(stays.device, return_inverse=True)
+
+    def distance(owner: NDArray[np.intp]) -> float:
+        expected = np.bincount(owner, hazard, minlength=len(names))
+        seen = np.bincount(owner, stays.left, minlength=len(names))
+        return float(((seen - expected) ** 2 / expected).sum())
+
+    observed, generator = distance(device), np.random.default_rng(seed)
+    beyond = sum(distance(generator.permutation(device)) >= observed for _ in range(_PERMUTATIONS))
+    return (1 + beyond) / (1 + _PERMUTATIONS)
 
 
 def _laws(stays: Stays) -> tuple[DwellLaw, ...]:
@@ -215,7 +245,7 @@ def _cut_early(stays: Stays) -> NDArray[np.bool_]:
     return ~stays.left & (stays.rounds < stays.rounds.max())
 
 
-def _test(notebook: Notebook, stays: Stays, fit: DwellFit, where: str) -> None:
+def _test(notebook: Notebook, stays: Stays, fit: DwellFit, where: str, seed: int) -> None:
     claim = f"the {fit.law} law describes dwell times {where}"
     parts = _classes(stays)
     if fit.law is not DwellLaw.EXPONENTIAL:
@@ -233,8 +263,8 @@ def _test(notebook: Notebook, stays: Stays, fit: DwellFit, where: str) -> None:
     if (own >= 1).sum() >= 2:
         notebook.check(
             f"all devices have the same dwell times {where}",
-            log_rank(stays.times, stays.device),
-            f"log-rank, {len(np.unique(stays.device))} devices",
+            equal_devices(stays, seed),
+            f"log-rank by permutation, {len(np.unique(stays.device))} devices",
             "a law of all devices together mixes them",
         )
 

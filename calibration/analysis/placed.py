@@ -39,7 +39,9 @@ class Placed:
     after: Numbers
     """Position after it, shape (S,)."""
     noise: Numbers
-    """Standard deviation of one reading, as a position, shape (D,)."""
+    """Standard deviation of one reading, as a position, shape (D,): to tell a move from noise."""
+    noise_variance: Numbers
+    """Unbiased variance of one reading of each device by itself, shape (D,): to take noise out of a variance."""
     low_s: Numbers
     """Reading at the low end stop, siemens, shape (D,); nan if unknown."""
     high_s: Numbers
@@ -86,6 +88,7 @@ class Placed:
             before=self.before[chosen],
             after=self.after[chosen],
             noise=self.noise,
+            noise_variance=self.noise_variance,
             low_s=self.low_s,
             high_s=self.high_s,
             unit=self.unit,
@@ -127,7 +130,7 @@ def place(experiment: Experiment) -> Placed:
         raise DeviceFault("no shot of this experiment has a reading; look at the wiring, then measure again")
     device, which = np.unique(shots["device"], return_inverse=True)
     low, high = _ends(shots, which, len(device))
-    noise_s = _noise(shots, which, len(device), experiment.origin.resolution_s)
+    noise_s, variance_s2 = _noise(shots, which, len(device), experiment.origin.resolution_s)
     known = np.isfinite(low) & np.isfinite(high)
     if known.any():
         span = high - low
@@ -151,6 +154,7 @@ def place(experiment: Experiment) -> Placed:
         before=(shots["before_s"][chosen] - offset[at]) / scale[at],
         after=(shots["after_s"][chosen] - offset[at]) / scale[at],
         noise=(noise_s / scale)[keep],
+        noise_variance=(variance_s2 / scale**2)[keep],
         low_s=low[keep],
         high_s=high[keep],
         unit=unit,
@@ -186,27 +190,32 @@ def _ends(shots: NDArray[np.void], which: NDArray[np.intp], devices: int) -> tup
     return found[0], found[1]
 
 
-def _noise(shots: NDArray[np.void], which: NDArray[np.intp], devices: int, resolution_s: float) -> Numbers:
-    """Return the standard deviation of one reading of each device, siemens, shape (D,): scatter within a step."""
-    still = (shots["polarity"] == 0) & np.isfinite(shots["after_s"]) & (shots["phase"] != MEASUREMENT)
-    if not still.any():
-        still = (shots["polarity"] == 0) & np.isfinite(shots["after_s"])
+def _noise(
+    shots: NDArray[np.void], which: NDArray[np.intp], devices: int, resolution_s: float
+) -> tuple[Numbers, Numbers]:
+    """Return standard deviation and unbiased variance of one reading of each device, siemens, from repeated readings.
+
+    A device read seldom borrows from the others for its standard deviation, not for its variance: what devices borrow
+    from one another does not scatter between them, and would be missing in intervals over devices.
+    """
     floor = resolution_s / np.sqrt(12)
-    rest = np.flatnonzero(still)
+    unknown = np.full(devices, floor), np.full(devices, floor**2)
+    still = (shots["polarity"] == 0) & np.isfinite(shots["after_s"])
+    aside = still & (shots["phase"] != MEASUREMENT)
+    rest = np.flatnonzero(aside if aside.any() else still)
     if not len(rest):
-        return np.full(devices, floor)
-    key = which[rest].astype(np.int64) * (int(shots["step"].max()) + 1) + shots["step"][rest]
-    groups, group, count = np.unique(key, return_inverse=True, return_counts=True)
+        return unknown
+    span = int(shots["step"].max()) + 1
+    groups, group, count = np.unique(
+        which[rest].astype(np.int64) * span + shots["step"][rest], return_inverse=True, return_counts=True
+    )
     value = shots["after_s"][rest]
     mean = np.bincount(group, value) / count
     square = np.bincount(which[rest], (value - mean[group]) ** 2, minlength=devices)
-    freedom = np.bincount(which[rest], minlength=devices) - np.bincount(
-        groups // (int(shots["step"].max()) + 1), minlength=devices
-    )
-    total = freedom.sum()
-    if total == 0:
-        return np.full(devices, floor)
-    typical = square.sum() / total
-    # A device read seldom borrows from the others: five readings' worth.
-    variance = (square + 5 * typical) / (freedom + 5)
-    return np.sqrt(np.maximum(variance, floor**2))
+    freedom = np.bincount(which[rest], minlength=devices) - np.bincount(groups // span, minlength=devices)
+    if not freedom.sum():
+        return unknown
+    typical = square.sum() / freedom.sum()
+    own = np.where(freedom > 0, square / np.maximum(freedom, 1), typical)
+    blended = (square + 5 * typical) / (freedom + 5)
+    return np.sqrt(np.maximum(blended, floor**2)), np.maximum(own, floor**2)

@@ -1,12 +1,14 @@
 """Steps of walls, flight by flight: mean and variance of one pulse of each device, the noise of readings taken out.
 
-A flight is a device's shots of one cycle, direction, amplitude and width. Its n increments by p pulses each share the
-readings between them, so that
+A flight is a device's shots of one cycle, direction, amplitude and width. Neighbouring shots of a flight share a
+reading. With P pulses in N shots of G flights, p pulses each, and r^2 the variance of a reading,
 
-    E[sample variance] = p v + 2 r^2 (n + 1) / n,
+    mean      sum of displacements / P,                                           of variance  (P v + 2 r^2 G) / P^2
+    variance  E[sum of squares about the mean] = (N - 1) p v + 2 r^2 (N - G / N)
 
-with r the standard deviation of a reading; where every shot has its own two readings the factor is 1. A flight whose
-wall came to an end stop is left out as a whole: to stop it there would favour short steps.
+and G is N where every shot has two readings of its own. A flight counts up to the first shot that begins so near the
+stop ahead that it might reach it. To leave out what did reach it would favour short steps; where a shot begins does not
+depend on how it ends.
 """
 
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from calibration.fit.step_law import Shots, StepLaw, fit_step_law
 from drivers.errors import DeviceFault
 
 _FEWEST_DEVICES = 3
+_REACH = 6.0
+"""Standard deviations beyond the mean displacement that a shot may go."""
 
 
 @final
@@ -48,12 +52,14 @@ class Flights:
     """Device of each flight, an index, shape (F,)."""
     usable: NDArray[np.bool_]
     """Flights whose wall stayed clear of the end stops, shape (F,)."""
+    counted: NDArray[np.bool_]
+    """Shots that begin, as all before them in their flight, too far from the stop ahead to reach it, shape (S,)."""
     stop: NDArray[np.int8]
     """+1 where a shot ended at the stop ahead, else 0, shape (S,)."""
     held: NDArray[np.bool_]
     """Shots that began at the stop ahead and say nothing, shape (S,)."""
-    noise: Numbers
-    """Standard deviation of one reading of each device, shape (D,)."""
+    noise_variance: Numbers
+    """Variance of one reading of each device, shape (D,)."""
     unit: str
     """Unit of displacements."""
     chained: bool
@@ -84,10 +90,12 @@ class Moments:
     """Variance of `mean` within the device, unbiased."""
     unit: str
     """Unit of length."""
+    memory: Numbers
+    """Mean product of neighbouring displacements less their means, the shared reading taken out; unbiased."""
     flights: int
     """Flights used."""
     dropped: int
-    """Flights left out because they came to an end stop."""
+    """Flights that came to an end stop, and count up to there."""
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -128,42 +136,70 @@ def flights(placed: Placed, polarity: int, *, chained: bool = True) -> Flights:
         size=np.diff(np.append(start, len(order))),
         device=chosen.which[order][start],
         usable=~touches,
+        counted=_counted(placed, polarity, before, (after - before) * polarity, flight, start, near_after == polarity),
         stop=(near_after == polarity).astype(np.int8),
         held=near_before == polarity,
-        noise=placed.noise,
+        noise_variance=placed.noise_variance,
         unit=placed.unit,
         chained=chained,
     )
 
 
+def _counted(
+    placed: Placed,
+    polarity: int,
+    before: Numbers,
+    advance: Numbers,
+    flight: NDArray[np.intp],
+    start: NDArray[np.intp],
+    stopped: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    if not placed.has_ends or not len(before):
+        return np.ones(len(before), np.bool_)
+    free = advance[~stopped] if np.any(~stopped) else advance
+    reach = float(free.mean() + _REACH * free.std())
+    room = 1 - before if polarity > 0 else before
+    near = room < reach
+    # From the first such shot on: where a later one begins depends on how the earlier ones ended.
+    nearer = np.cumsum(near)
+    return nearer - nearer[start][flight] + near[start][flight] == 0
+
+
 def moments(found: Flights) -> Moments:
-    """Return mean and variance of one pulse of each device, from its usable flights."""
-    devices, count = len(found.noise), len(found.start)
-    size = found.size.astype(np.float64)
-    advance = np.bincount(found.flight, found.advance, minlength=count).astype(np.float64)
-    pulses = np.bincount(found.flight, found.pulses, minlength=count).astype(np.float64)
-    centre = advance / np.maximum(size, 1)
-    squares = np.bincount(found.flight, (found.advance - centre[found.flight]) ** 2, minlength=count)
-    read = 2 * found.noise[found.device] ** 2 * ((size + 1) / size if found.chained else 1.0)
-    use = found.usable
+    """Return mean and variance of one pulse of each device."""
+    devices, flights_of = len(found.noise_variance), found.flight[found.counted]
+    advance, pulses = found.advance[found.counted], found.pulses[found.counted].astype(np.float64)
+    device = found.device[flights_of] if len(found.start) else np.zeros(0, np.intp)
 
-    def per_device(values: Numbers) -> Numbers:
-        return np.bincount(found.device[use], values[use], minlength=devices).astype(np.float64)
+    def total(values: Numbers, owner: NDArray[np.intp] = device) -> Numbers:
+        return np.bincount(owner, values, minlength=devices).astype(np.float64)
 
-    total = per_device(pulses)
+    shots, all_pulses, squares = total(np.ones(len(advance))), total(pulses), total(pulses**2)
+    heads = np.flatnonzero(np.diff(flights_of, prepend=-1)) if found.chained else np.arange(len(advance))
+    groups, group_pulses = total(np.ones(len(heads)), device[heads]), total(pulses[heads], device[heads])
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = per_device(advance) / total
-        weight = per_device(pulses / size * (size - 1))
-        variance = per_device(squares - (size - 1) * read) / weight
-        ends = 1.0 if found.chained else size
-        error = (variance * total + per_device(2 * found.noise[found.device] ** 2 * ends * np.ones(count))) / total**2
+        mean = total(advance) / all_pulses
+        rest = advance - mean[device] * pulses
+        read = 2 * found.noise_variance
+        noise = read * (shots - 2 * group_pulses / all_pulses + groups * squares / all_pulses**2)
+        variance = (total(rest**2) - noise) / (all_pulses - squares / all_pulses)
+        error = (variance * all_pulses + read * groups) / all_pulses**2
+        pairs = np.flatnonzero(np.diff(flights_of) == 0)
+        products, neighbours = (
+            total(rest[pairs] * rest[pairs + 1], device[pairs]),
+            total(np.ones(len(pairs)), device[pairs]),
+        )
+        shared = found.noise_variance if found.chained else 0.0
+        memory = products / neighbours + shared + error * squares / shots
+    enough = shots >= 2
     return Moments(
-        mean=np.where(total > 0, mean, np.nan),
-        variance=np.where(weight > 0, variance, np.nan),
-        error=np.where(total > 0, error, np.nan),
+        mean=np.where(shots > 0, mean, np.nan),
+        variance=np.where(enough, variance, np.nan),
+        error=np.where(enough, error, np.nan),
+        memory=np.where(neighbours > 0, memory, np.nan),
         unit=found.unit,
-        flights=int(use.sum()),
-        dropped=int((~use).sum()),
+        flights=len(np.unique(flights_of)),
+        dropped=int((~found.usable).sum()),
     )
 
 
@@ -191,7 +227,7 @@ def shots_of(found: Flights, *, alternate: bool = False, most: int | None = None
     chosen = np.flatnonzero(keep)
     if most is not None and len(chosen) > most:
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(np.intp)]
-    noise = float(np.sqrt(2 * np.mean(found.noise**2)))
+    noise = float(np.sqrt(2 * np.mean(found.noise_variance)))
     shots = Shots(
         displacement=scaled[chosen],
         pulses=found.pulses[chosen],

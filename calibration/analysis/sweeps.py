@@ -104,7 +104,7 @@ def _sweep(placed: Placed, sign: int, field: str) -> _Sweep:
 
 
 def _warn_of_ends(notebook: Notebook, sweep: _Sweep, words: str) -> None:
-    if sweep.dropped > sweep.flights:
+    if sweep.dropped > sweep.flights / 2:
         notebook.wrong.append(f"{words}: most flights came to an end stop; take fewer steps or fewer pulses a step")
 
 
