@@ -30,7 +30,7 @@ def flicker(frequency: np.ndarray) -> np.ndarray:
 
 
 def telegraph(frequency: np.ndarray) -> np.ndarray:
-    return flicker(frequency) + 3e-2 / (1 + (frequency / 20) ** 2)
+    return 1e-4 + 5e-2 * frequency**-1.1 + 3e-2 / (1 + (frequency / 20) ** 2)
 
 
 def test_white_noise_is_called_white_and_has_its_level() -> None:
@@ -78,16 +78,20 @@ def test_intervals_cover_flicker_noise() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_telegraph_signal_is_found_with_its_corner() -> None:
+    """1/f noise well above the plateau at 20 of the frequencies, so that it is never left out.
+
+    Of 400 right intervals between 368 and 392 hold the truth, but for 1 seed in 170.
+    """
     generator = np.random.default_rng(4)
     hits, found = np.zeros(2, int), 0
-    for _ in range(200):
+    for _ in range(400):
         fit = fit_noise_spectrum(series(telegraph, 16_384, generator), RATE_HZ, "V")
-        if fit.plateau is not None and fit.corner_hz is not None:
+        if fit.gamma is not None and fit.plateau is not None and fit.corner_hz is not None:
             found += 1
             hits += [fit.plateau.contains(3e-2), fit.corner_hz.contains(20.0)]
     print(found, hits)
-    assert found >= 190
-    assert np.all((hits >= 184) & (hits <= 196)), hits
+    assert found >= 380
+    assert np.all((hits >= 368) & (hits <= 392)), hits
 
 
 def test_a_telegraph_signal_is_told_from_flicker() -> None:
