@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar, final
+from typing import Self, TypeVar, cast, final
 
 from drivers.config import BenchConfig, Wiring
 from drivers.deadline import VirtualTime
@@ -23,7 +23,6 @@ from drivers.visa_library import VisaLibrary
 SAFE_TIMEOUT_S = 20.0
 """Time given to all sources, and then to all relays, to be made safe, seconds."""
 
-T = TypeVar("T")
 E = TypeVar("E", bound=HilError)
 
 
@@ -124,22 +123,22 @@ class Bench:
     @property
     def array(self) -> ArrayProgrammer:
         """Return the array controller."""
-        return self._only(ArrayProgrammer, ArrayEntry, "an array controller")
+        return cast("ArrayProgrammer", self._only(ArrayEntry, "an array controller"))
 
     @property
     def pulse_source(self) -> PulseSource:
         """Return the pulse source."""
-        return self._only(PulseSource, PulseSourceEntry, "a pulse source")
+        return cast("PulseSource", self._only(PulseSourceEntry, "a pulse source"))
 
     @property
     def source_meter(self) -> SourceMeter:
         """Return the source-measure unit."""
-        return self._only(SourceMeter, SourceMeterEntry, "a source-measure unit")
+        return cast("SourceMeter", self._only(SourceMeterEntry, "a source-measure unit"))
 
     @property
     def switch(self) -> Switch:
         """Return the switch matrix."""
-        return self._only(Switch, SwitchEntry, "a switch matrix")
+        return cast("Switch", self._only(SwitchEntry, "a switch matrix"))
 
     @property
     def wiring(self) -> Wiring:
@@ -217,12 +216,13 @@ class Bench:
         self.switch.close_crosspoints([crosspoint])
 
     def _outputs_off(self) -> None:
-        for _, driver in self._drivers:
-            if isinstance(driver, PulseSource | SourceMeter):
-                driver.output_off()
+        # By the entry: to hold a driver against a whole protocol takes longer than a message.
+        for entry, driver in self._drivers:
+            if isinstance(entry, PulseSourceEntry | SourceMeterEntry):
+                cast("PulseSource | SourceMeter", driver).output_off()
 
-    def _only(self, kind: type[T], entry: type[InstrumentEntry], role: str) -> T:
-        found = [driver for _, driver in self._drivers if isinstance(driver, kind)]
+    def _only(self, entry: type[InstrumentEntry], role: str) -> Driver:
+        found = [driver for one, driver in self._drivers if isinstance(one, entry)]
         if len(found) != 1:
             models = [model.key for model in MODELS.values() if model.entry is entry]
             raise ConfigError(
