@@ -144,7 +144,8 @@ def _fit(voltage: Numbers, conductance: Numbers) -> dict:
         "half_v": float(wide / np.sqrt(1 + tmr)) if bounded else np.nan,
         "bounded": bounded,
         "curve": lambda v: scale * curve(found.x, (v / top) ** 2),
-        "p": _lack_of_fit(voltage, conductance, scale * curve(found.x, u)),
+        # Over the curve: the noise of a reading grows with what is read.
+        "p": _lack_of_fit(voltage, g / curve(found.x, u), np.ones(len(u))),
     }
 
 

@@ -17,6 +17,7 @@ from calibration.fit.velocity import Velocities, VelocityFit, fit_velocity
 from drivers.errors import DeviceFault
 
 _FEWEST_DEVICES = 3
+_FEWEST_FOR_SCATTER = 8
 _ROOM_K = 300.0
 
 
@@ -201,8 +202,7 @@ def _fit_law(
         notebook.wrong.append(f"{words}: no device has steps at every amplitude")
         return None
     mean = velocity[:, known].mean(axis=1)
-    # The spread between devices scales all velocities alike; what bends the curve is the error within them.
-    relative = np.sqrt(np.maximum(error[:, known].sum(axis=1), 0)) / known.sum() / np.maximum(mean, 1e-300)
+    relative = _relative_error(velocity[:, known], error[:, known])
     moving = (mean > 0) & (relative < 0.3) & (relative > 0)
     measured = placed.shots["temperature_k"]
     temperature = float(np.nanmean(measured)) if np.isfinite(measured).any() else _ROOM_K
@@ -223,6 +223,19 @@ def _fit_law(
         )
         notebook.notes.append(f"{words}: no law of creep and depinning: {said}")
         return None
+
+
+def _relative_error(velocity: Numbers, error: Numbers) -> Numbers:
+    """Return the relative standard error of each mean velocity that bends the curve, shape (K,).
+
+    The spread between devices scales all velocities alike and bends nothing: each device is measured against its own
+    velocities at the other amplitudes. Of few devices the error within each is taken.
+    """
+    devices = velocity.shape[1]
+    if devices >= _FEWEST_FOR_SCATTER and len(velocity) > 1:
+        share = velocity / np.maximum(velocity.sum(axis=0) - velocity, 1e-300)
+        return share.std(axis=1, ddof=1) / np.sqrt(devices) / np.maximum(share.mean(axis=1), 1e-300)
+    return np.sqrt(np.maximum(error.sum(axis=1), 0)) / devices / np.maximum(velocity.mean(axis=1), 1e-300)
 
 
 def _local_exponent(amplitude: Numbers, velocity: Numbers) -> Estimate | None:
