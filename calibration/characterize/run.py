@@ -2,8 +2,9 @@
 
 The rule of the pulse holds through a kill: pulses are fired at most once, and what may have been fired without a record
 is in doubt. An experiment that goes on looks at its devices first. Of the steps after the last one with shots, the
-first that fires a given number of pulses may be the one in flight: it is not made, and its number is missing among the
-shots. Bringing walls to a place may be repeated, since it looks before it fires.
+first that fires a given number of pulses may be the one in flight: it is not made, and a reading without pulses stands
+in its place, so that whoever is killed again does not take another step for it. Bringing walls to a place may be
+repeated, since it looks before it fires.
 """
 
 from collections.abc import Callable
@@ -166,22 +167,25 @@ class _Run:
                     outputs.close()
                     self.clock.wait(action.seconds)
                     outputs.enter_context(bank)
-                elif not self._leaves_out(step, action):
+                elif isinstance(action, Fire | FireUntilMoved) and self._leaves_out(step):
+                    hand.look_instead(step, action)
+                else:
                     hand.do(step, self._rest_of(action))
         self.next_step = first + len(self.plan.actions)
         self._tell(self.next_step, None)
 
-    def _leaves_out(self, step: int, action: Action) -> bool:
-        """Return whether a step may have been in flight and must not be made."""
-        if self.in_doubt and isinstance(action, Fire | FireUntilMoved):
-            self.in_doubt, self.skipped = False, step
-            return True
-        if isinstance(action, Read | Sweep):
-            # It leaves shots. There are none of it, so nothing after it has been begun.
-            self.in_doubt = False
-        return False
+    def _leaves_out(self, step: int) -> bool:
+        """Return whether a step that fires may have been in flight and must not be made."""
+        if not self.in_doubt:
+            return False
+        self.in_doubt, self.skipped = False, step
+        return True
 
     def _rest_of(self, action: Action) -> Action:
+        """Return what is left of an action that does not fire a given number of pulses, or one that was never begun."""
+        if isinstance(action, Read | Sweep):
+            # It leaves shots. There are none of it, or not all, so nothing after it has been begun.
+            self.in_doubt = False
         if self.already and isinstance(action, Read):
             action = replace(action, times=action.times - self.already)
         self.already = 0
@@ -237,6 +241,13 @@ class _Hand:
                 self._bring(step, action)
             case Wait():
                 self.clock.wait(action.seconds)
+
+    def look_instead(self, step: int, action: Fire | FireUntilMoved) -> None:
+        """Read the devices in place of a step that is not made."""
+        began_s, alive = self.clock.elapsed_s(), self.walls.where
+        readings_s = self.bank.look()
+        self._keep_readings(step, action.cycle, Phase.REST, readings_s[:, alive], self.bank.read_voltage_v, began_s)
+        self.walls.take(readings_s[0])
 
     def _fire(self, step: int, action: Fire) -> None:
         self._see()

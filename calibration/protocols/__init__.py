@@ -9,8 +9,10 @@ The staircase of a calibration is `StaircaseConfig`. The experiments of a charac
   pulses are readings at the end stops and nothing else; those of the high one lie above those of the low one.
 * Shots of phase 0 with pulses brought walls somewhere, or stressed them (endurance).
 * Shots of phase 1 are the measurement, those without pulses too.
-* A number missing among the steps that have shots is no error: pauses leave none, walls that were at their place were
-  given no pulses, and a step in doubt after a kill was not made again.
+* A step that may have been in flight when the program was killed is not made again: a reading of phase 2 stands in its
+  place, and what was fired is unknown. A dwell time cut short by a kill is censored where it was cut.
+* A number missing among the steps that have shots is no error: pauses leave none, and walls that were at their place
+  were given no pulses.
 
 An R-H loop is not among them: it needs a magnet, and no driver has one.
 """

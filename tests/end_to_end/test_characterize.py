@@ -20,7 +20,7 @@ import sim_instruments
 from calibration.characterize import Access, Characterization, Plan, characterize, plan_again, plan_experiment
 from calibration.characterize.clock import SimulatedClock
 from calibration.experiment import Experiment
-from calibration.protocols import Route, protocol_from
+from calibration.protocols import Fire, FireUntilMoved, Route, protocol_from
 from calibration.shots import ShotStore
 from drivers import Bench, load_bench
 from drivers.errors import ConfigError, DeviceFault, LimitError
@@ -108,6 +108,10 @@ Round = tuple[float, float, tuple[tuple[int, int], ...]]
 
 def signed(shots: np.ndarray) -> np.ndarray:
     return shots["polarity"] * shots["pulses"]
+
+
+def pulses_of(shots: np.ndarray, step: int) -> int:
+    return int(shots["pulses"][shots["step"] == step].sum())
 
 
 def recorded_rounds(shots: np.ndarray) -> list[Round]:
@@ -307,9 +311,11 @@ class Mortal:
 
     store: ShotStore
     dies_at: int
+    in_flight: int | None = None
 
     def append(self, shots: np.ndarray) -> None:
         if self.dies_at == 0:
+            self.in_flight = int(shots["step"][0])
             raise Killed
         self.dies_at -= 1
         self.store.append(shots)
@@ -332,12 +338,18 @@ def test_who_dies_with_a_shot_in_flight_goes_on_and_fires_none_of_it_again(
     lives = random.Random(f"{kind}{route}").sample(range(30), 8)
     with ShotStore.create(tmp_path / "x.shots", plan.origin) as store:
         deaths, firing_deaths = 0, 0
+        lost: dict[int, int] = {}
         for dies_at in [*sorted(lives), 10**9]:
             before = len(stand.entries)
             recorded = len(recorded_rounds(store.read().shots))
+            mortal = Mortal(store, dies_at)
             try:
-                result = characterize(stand.bench, plan, Mortal(store, dies_at), resume=True)
+                result = characterize(stand.bench, plan, mortal, resume=True)
             except Killed:
+                step = mortal.in_flight
+                assert step is not None
+                if isinstance(plan.actions[step % len(plan.actions)], Fire | FireUntilMoved):
+                    lost[step] = pulses_of(store.read().shots, step)
                 stand.assert_safe()
                 deaths += 1
                 firing_deaths += len(stand.entries) - before - (len(recorded_rounds(store.read().shots)) - recorded)
@@ -347,6 +359,8 @@ def test_who_dies_with_a_shot_in_flight_goes_on_and_fires_none_of_it_again(
     assert deaths >= 1
     # Each death lost the shot in flight and no other, and nothing that has a record was fired twice.
     assert extra(ledger_rounds(stand.entries), recorded_rounds(shots)) == firing_deaths <= deaths
+    # Nothing was added to a step that fires a given number of pulses and was in flight.
+    assert {step: pulses_of(shots, step) for step in lost} == lost
     measured = shots[(shots["phase"] == 1) & (shots["pulses"] > 0)]
     if kind != "dwell":
         pairs = measured[["step", "device"]]
@@ -367,7 +381,9 @@ def test_the_step_in_doubt_is_left_out_and_the_next_one_starts_from_a_fresh_read
         result = characterize(stand.bench, plan, store, resume=True)
     shots = result.experiment.shots
     assert result.in_doubt == first + 2
-    assert first + 2 not in shots["step"]
+    instead = shots[shots["step"] == first + 2]
+    assert len(instead) == 3
+    assert not instead["pulses"].any()
     for device in result.experiment.devices:
         mine = shots[shots["device"] == device]
         last, after = mine[mine["step"] == first + 1][0], mine[mine["step"] == first + 3][0]
