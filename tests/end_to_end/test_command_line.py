@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("doctor", "discover", "scpi", "conformance", "calibrate", "characterize", "export-shots", "train", "monitor")
+COMMANDS = (
+    "doctor",
+    "discover",
+    "scpi",
+    "conformance",
+    "calibrate",
+    "characterize",
+    "export-shots",
+    "train",
+    "monitor",
+)
 
 
 def _hil(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
