@@ -10,9 +10,8 @@ A reading that averages over t passes the band df = 1 / (2 t).
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sim_instruments.physics.constants import BOLTZMANN_J_K, ELEMENTARY_CHARGE_C
 from sim_instruments.physics.readout.junction import JunctionPoint
-
-# The constants of nature come with a table that takes longer to load than a bench without thermal noise should wait.
 
 _SMALL = 1e-3
 
@@ -24,8 +23,6 @@ def bandwidth_hz(reading_s: float) -> float:
 
 def thermal_voltage_noise_v2_hz(resistance_ohm: float, temperature_k: float) -> float:
     """Return S_V = 4 k T R of a resistor."""
-    from sim_instruments.physics.constants import BOLTZMANN_J_K
-
     return 4 * BOLTZMANN_J_K * temperature_k * resistance_ohm
 
 
@@ -39,8 +36,6 @@ def junction_current_noise_a2_hz(
         voltage_v: across the junction.
         temperature_k: of the junction.
     """
-    from sim_instruments.physics.constants import BOLTZMANN_J_K, ELEMENTARY_CHARGE_C
-
     x = ELEMENTARY_CHARGE_C * np.abs(np.asarray(voltage_v, np.float64)) / (2 * BOLTZMANN_J_K * temperature_k)
     x_coth_x = np.where(x < _SMALL, 1 + x**2 / 3, x / np.tanh(np.maximum(x, _SMALL)))
     return 4 * BOLTZMANN_J_K * temperature_k * np.asarray(conductance_s, np.float64) * x_coth_x
