@@ -15,6 +15,12 @@ BLOCK = 1024
 
 _GROUPS = BLOCK // 4
 
+
+def block_count(first: int, count: int) -> int:
+    """Return how many blocks `count` devices from `first` on lie in."""
+    return (first + count - 1) // BLOCK - first // BLOCK + 1 if count else 0
+
+
 _M0 = np.uint64(0xD2511F53)
 _M1 = np.uint64(0xCD9E8D57)
 _W0 = np.uint32(0x9E3779B9)

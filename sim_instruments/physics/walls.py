@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.physics.philox import BLOCK
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drive:
@@ -36,6 +38,17 @@ class Kept:
     dtype: np.dtype
     initial: float
     """Its value in a sample that was just made."""
+
+
+def in_turn_s(first: int, busy_s: NDArray[np.float64]) -> float:
+    """Return the time of an event at devices `first ...`: those of a block are driven together, blocks take turns.
+
+    Args:
+        first: first device.
+        busy_s: pulse time of each device, seconds, shape (n,).
+    """
+    starts = np.flatnonzero(np.diff((first + np.arange(len(busy_s))) // BLOCK, prepend=-1))
+    return float(np.maximum.reduceat(busy_s, starts).sum()) if len(busy_s) else 0.0
 
 
 class Walls(Protocol):

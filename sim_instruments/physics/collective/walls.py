@@ -10,9 +10,8 @@ from sim_instruments.physics.collective.energy import angle_stiffness_j, resting
 from sim_instruments.physics.collective.kernel import Pinning, Schedule, pulse_walls
 from sim_instruments.physics.collective.parameters import CollectiveParameters
 from sim_instruments.physics.collective.rest import Stillness, rest_walls
-from sim_instruments.physics.philox import BLOCK
 from sim_instruments.physics.pulse_shape import segments
-from sim_instruments.physics.walls import Drive, Kept, Moved
+from sim_instruments.physics.walls import Drive, Kept, Moved, in_turn_s
 
 
 @final
@@ -68,10 +67,7 @@ class CollectiveWalls:
         devices = np.arange(first, first + len(push), dtype=np.uint32)
         pushes, pulls = push.astype(np.int64), pull.astype(np.int64)
         busy = self._pulse(devices, pushes, pulls, drive, event)
-        # Blocks of devices take turns; the devices of one are driven together.
-        starts = np.flatnonzero(np.diff(devices // BLOCK, prepend=-1))
-        busy_s = float(np.maximum.reduceat(busy, starts).sum()) if len(busy) else 0.0
-        return Moved(push_pulses=int(pushes.sum()), pull_pulses=int(pulls.sum()), busy_s=busy_s)
+        return Moved(push_pulses=int(pushes.sum()), pull_pulses=int(pulls.sum()), busy_s=in_turn_s(first, busy))
 
     def pulse_selected(
         self, devices: NDArray[np.uint32], push: NDArray[np.int64], pull: NDArray[np.int64], drive: Drive, event: int

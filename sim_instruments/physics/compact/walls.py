@@ -11,7 +11,7 @@ from sim_instruments.physics.compact.law_kernel import move_range_by_law, move_s
 from sim_instruments.physics.compact.laws import CODES, GAUSSIAN
 from sim_instruments.physics.compact.memory import depth_of, drive_range, drive_selected
 from sim_instruments.physics.compact.parameters import CompactParameters
-from sim_instruments.physics.philox import BLOCK
+from sim_instruments.physics.philox import block_count
 from sim_instruments.physics.walls import Drive, Kept, Moved
 
 
@@ -57,7 +57,7 @@ class CompactWalls:
             drive: the pulse shapes.
             event: number that keys the random draw; never used twice.
         """
-        blocks = _blocks(first, len(push))
+        blocks = block_count(first, len(push))
         if self._pinning is not None:
             drive_range(self.position, self._pinning, self._spread, first, push, pull, *self._frozen(drive))
         totals = np.zeros((blocks, 2), np.int64)
@@ -126,7 +126,3 @@ class CompactWalls:
         )
         gains = (p.push_gain_slope, p.push_gain_curvature, p.pull_gain_slope, p.pull_gain_curvature)
         return steps, (p.velocity_dtod, p.asymmetry_dtod, p.fano_dtod), gains, self._code, p.hop_cv
-
-
-def _blocks(first: int, count: int) -> int:
-    return (first + count - 1) // BLOCK - first // BLOCK + 1 if count else 0

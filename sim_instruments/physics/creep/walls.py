@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sim_instruments.physics.creep import kernel
 from sim_instruments.physics.creep.parameters import CreepParameters
 from sim_instruments.physics.creep.pulse import Felt, felt, resting, track
-from sim_instruments.physics.philox import BLOCK
+from sim_instruments.physics.philox import block_count
 from sim_instruments.physics.walls import Drive, Kept, Moved
 
 
@@ -61,7 +61,7 @@ class CreepWalls:
             drive: the pulse shapes.
             event: number that keys the random draw; never used twice.
         """
-        blocks = (first + len(push) - 1) // BLOCK - first // BLOCK + 1 if len(push) else 0
+        blocks = block_count(first, len(push))
         totals = np.zeros((blocks, 2), np.int64)
         busy = np.zeros(blocks, np.float64)
         kernel.pulse_range(

@@ -10,9 +10,8 @@ from sim_instruments.physics.hopping.disorder import landscape
 from sim_instruments.physics.hopping.escape import escape_tables
 from sim_instruments.physics.hopping.parameters import HoppingParameters
 from sim_instruments.physics.hopping.rest import rest_walls
-from sim_instruments.physics.philox import BLOCK
 from sim_instruments.physics.pulse_shape import segments
-from sim_instruments.physics.walls import Drive, Kept, Moved
+from sim_instruments.physics.walls import Drive, Kept, Moved, in_turn_s
 
 Pieces = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
@@ -72,11 +71,10 @@ class HoppingWalls:
         """
         devices = np.arange(first, first + len(push), dtype=np.uint32)
         busy = self._pulse(devices, push.astype(np.int64), pull.astype(np.int64), drive, event)
-        # Blocks of devices take turns; the devices of one are driven together.
-        starts = np.flatnonzero(np.diff((first + np.arange(len(push))) // BLOCK, prepend=-1))
-        busy_s = float(np.maximum.reduceat(busy, starts).sum()) if len(push) else 0.0
         return Moved(
-            push_pulses=int(push.sum(dtype=np.int64)), pull_pulses=int(pull.sum(dtype=np.int64)), busy_s=busy_s
+            push_pulses=int(push.sum(dtype=np.int64)),
+            pull_pulses=int(pull.sum(dtype=np.int64)),
+            busy_s=in_turn_s(first, busy),
         )
 
     def pulse_selected(

@@ -9,6 +9,7 @@ band of the reading, and the whole variance of their 1/f and telegraph noise as 
 the latter comes back at the next reading is left out here: an array would have to remember it for every device.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -72,6 +73,6 @@ def _device_variance_s2(
     return variance
 
 
-def _series(function) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+def _series(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float32]:
     fitted = Chebyshev.interpolate(function, _DEGREE, domain=[0, 1]).trim(_TOLERANCE_CODES)
     return np.append(fitted.coef, [0.0, 0.0])[: max(2, len(fitted.coef))].astype(np.float32)
