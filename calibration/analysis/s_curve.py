@@ -19,7 +19,7 @@ ATTEMPT_S = 1e-9
 _LEAST_MOVE = 6.0
 """Standard deviations of a difference of two readings that count as a move where the settings do not say."""
 _MOST_BY_DEVICE = 200
-_REPLICATES = 99
+_REPLICATES = 199  # fewer than 100 could never show a p-value below `LEVEL`
 
 
 def analyse(experiment: Experiment) -> Findings:

@@ -172,7 +172,9 @@ def amplitude_sweep(generator, *, devices=40, **more) -> Experiment:
     return bench.experiment("amplitude-sweep")
 
 
-def s_curve(generator, *, delta=30.0, critical=1.5, spread=0.0, devices=40, shots=10, **more) -> Experiment:
+def s_curve(
+    generator, *, delta=30.0, critical=1.5, spread=0.0, devices=40, shots=10, longer_is_likelier=True, **more
+) -> Experiment:
     bench = walls(generator, devices=devices, **more)
     own = critical * generator.lognormal(0, spread, devices)
     pairs = [(v, w) for v in (1.05, 1.1, 1.15, 1.2, 1.25) for w in (1e-7, 1e-6)]
@@ -180,7 +182,8 @@ def s_curve(generator, *, delta=30.0, critical=1.5, spread=0.0, devices=40, shot
         for chosen in generator.permutation(len(pairs)):
             amplitude, width = pairs[chosen]
             bench.bring(0.5)
-            probability = -np.expm1(-width / 1e-9 * np.exp(-delta * (1 - amplitude / own)))
+            attempts = (width if longer_is_likelier else 1e-7) / 1e-9
+            probability = -np.expm1(-attempts * np.exp(-delta * (1 - amplitude / own)))
             step = np.where(generator.random(devices) < probability, 0.1, 0.0)
             bench.fire(1, cycle=cycle, amplitude=amplitude, width=width, step=step)
     return bench.experiment("s-curve", {"moved": 0.03})
@@ -232,12 +235,13 @@ def current_voltage(generator, *, tmr=1.2, half=0.5, highest=0.8, devices=10, no
     return bench.experiment("i-v")
 
 
-def noise(generator, *, devices=6, readings=2048, flicker=0.3) -> Experiment:
+def noise(generator, *, devices=6, readings=2048, flicker=0.3, mains_s=0.0) -> Experiment:
     bench = walls(generator, devices=devices, ends=False)
     frequency = np.fft.rfftfreq(readings, 0.01)
     shape = np.sqrt(1.0 + np.append(0, flicker * 50 / frequency[1:]))
     white = generator.normal(0, 1e-7, (devices, readings))
     series = 2e-4 + np.fft.irfft(np.fft.rfft(white) * shape, readings)
+    series[0] += mains_s * np.sin(2 * np.pi * 17.0 * 0.01 * np.arange(readings))  # one device only
     for one in range(readings):
         bench.last = series[:, one]
         bench.time_s = 0.01 * one

@@ -18,6 +18,7 @@ from known_walls import (
     dwell,
     endurance,
     loop,
+    noise,
     origin,
     read_disturb,
     retention,
@@ -254,6 +255,21 @@ def test_devices_with_different_critical_amplitudes():
     assert near(findings, "critical_v", 1.5)
     assert near(findings, "critical_spread", 0.04)
     assert near(findings, "delta", 30.0)
+
+
+def test_a_curve_that_does_not_describe_its_points_is_said_not_to():
+    right = analyse(s_curve(np.random.default_rng(25), devices=12))
+    assert check_of(right, "one curve describes") is Verdict.HOLDS
+    wrong = analyse(s_curve(np.random.default_rng(25), devices=12, longer_is_likelier=False))
+    assert check_of(wrong, "one curve describes") is Verdict.FAILS
+    assert not wrong.describes
+
+
+def test_a_line_in_the_spectrum_of_one_device_among_many_is_said_to_be_there():
+    right = analyse(noise(np.random.default_rng(26), devices=12, readings=1024))
+    assert check_of(right, "the spectrum describes") is Verdict.HOLDS
+    wrong = analyse(noise(np.random.default_rng(26), devices=12, readings=1024, mains_s=6e-7))
+    assert check_of(wrong, "the spectrum describes") is Verdict.FAILS
 
 
 def test_an_s_curve_without_switching_says_what_to_do():
