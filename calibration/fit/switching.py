@@ -186,12 +186,12 @@ def _refuse_separation(counts: SwitchingCounts) -> None:
         raise DeviceFault(f"every shot switched down to {counts.current.min():g} {unit}; measure smaller currents")
     first, last = counts.current[counts.switched > 0].min(), counts.current[counts.stayed > 0].max()
     if last <= first:
-        inside = counts.current[(counts.current < first) & (counts.switched == 0)]
-        outside = counts.current[(counts.current > last) & (counts.stayed == 0)]
-        low, high = inside.max(initial=last), outside.min(initial=first)
+        below, above = counts.current[counts.current < first], counts.current[counts.current > last]
+        low = below.max() if len(below) else last
+        where = f"between {low:g} and {above.min():g} {unit}" if len(above) else f"above {low:g} {unit}"
         raise DeviceFault(
             f"all shots switch above and none below {first:g} {unit} (complete separation): the slope has no upper "
-            f"bound; measure several currents between {low:g} and {high:g} {unit}, or shorter pulses"
+            f"bound; measure several currents {where}, or shorter pulses"
         )
 
 

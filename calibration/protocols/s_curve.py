@@ -37,13 +37,13 @@ class SCurve:
     """Direction."""
     amplitudes_v: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
     """Magnitudes, volts."""
-    widths_s: tuple[float, ...] = (100e-9, 1e-6)
+    widths_s: tuple[float, ...] = (300e-9, 1e-6)
     """Widths, seconds."""
     shots: int = 10
     """Shots of each device at each pair."""
     place: float = 0.5
     """Where each shot starts, fraction of the track."""
-    moved: float = 0.005
+    moved: float = 0.001
     """A wall further than this from where it started has moved, fraction of the track."""
     bringing: Bringing = field(default_factory=Bringing)
     """How walls are brought there."""

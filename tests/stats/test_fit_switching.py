@@ -176,6 +176,8 @@ def test_complete_separation_is_reported_with_the_currents_to_measure() -> None:
         fit_switching(replace(points, switched=np.array([0, 0, 0, 50, 50, 50])))
     with pytest.raises(DeviceFault, match="separation"):
         fit_switching(replace(points, switched=np.array([0, 0, 20, 50, 50, 50])))
+    with pytest.raises(DeviceFault, match=r"above 0\.9 A"):
+        fit_switching(replace(points, switched=np.array([0, 0, 0, 0, 0, 20])))
     with pytest.raises(DeviceFault, match="larger currents"):
         fit_switching(points)
     with pytest.raises(DeviceFault, match="smaller currents"):
