@@ -3,25 +3,22 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from drawing import COLOURS, FAINT, INK, save
+from narrow_track import THERMAL_J, narrow_track
 
-from sim_instruments.physics.constants import BOLTZMANN_J_K
 from sim_instruments.physics.hopping.langevin import endpoints
 from sim_instruments.physics.hopping.parameters import HoppingParameters
 from sim_instruments.physics.hopping.renewal import hop_fano_length_m, least_fano_length_m
 from sim_instruments.physics.hopping.samples import pulse_displacements
 from sim_instruments.physics.hopping.washboard import diffusion, hop_rates, velocity
-from sim_instruments.physics.presets import material
-from sim_instruments.physics.write_line import WriteLine
 
 SPACING_M = 25e-9
 BARRIER_KT = 10.0
-THERMAL_J = BOLTZMANN_J_K * 300
 WALLS = 8000
 
 
 def draw():
     """Draw theory as lines; points are walls of the hopping model, and free walls by brute force."""
-    parameters = _parameters()
+    parameters = narrow_track(sites=2000, spacing_m=SPACING_M, barrier_kt=BARRIER_KT, line_length_m=60e-6)
     per_volt = parameters.write_line.heavy_metal_current_density_a_m2(1.0)
     force = parameters.force_per_volt_n_v / per_volt
     figure, axes = plt.subplots(figsize=(4.8, 3.4))
@@ -46,23 +43,6 @@ def draw():
     axes.set(xlabel="current density in the W layer  (A/m$^2$)", ylabel="Fano length  (nm)")
     axes.legend(loc="upper right")
     return save(figure, "fano")
-
-
-def _parameters() -> HoppingParameters:
-    return HoppingParameters(
-        track_length_m=2000 * SPACING_M,
-        material=material("w-cofeb-mgo"),
-        write_line=WriteLine(
-            length_m=60e-6,
-            width_m=100e-9,
-            heavy_metal_thickness_m=3e-9,
-            heavy_metal_resistivity_ohm_m=120e-8,
-            magnet_thickness_m=1e-9,
-            magnet_resistivity_ohm_m=160e-8,
-        ),
-        site_spacing_m=SPACING_M,
-        barrier_j=BARRIER_KT * THERMAL_J,
-    )
 
 
 def _hopping(parameters: HoppingParameters, voltage_v: float, force_n: float) -> tuple[float, float]:

@@ -5,17 +5,15 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 from drawing import COLOURS, INK, panel_name, save
+from narrow_track import narrow_track
 from scipy import stats
 
 from sim_instruments.physics.compact.parameters import CompactParameters
 from sim_instruments.physics.compact.walls import CompactWalls
 from sim_instruments.physics.constants import BOLTZMANN_J_K
-from sim_instruments.physics.hopping.parameters import HoppingParameters
 from sim_instruments.physics.hopping.samples import pulse_displacements
 from sim_instruments.physics.hopping.washboard import hop_rates
-from sim_instruments.physics.presets import material
 from sim_instruments.physics.walls import Drive
-from sim_instruments.physics.write_line import WriteLine
 
 TRACK_M = 1e-5
 FANO_M = 20e-9
@@ -116,14 +114,7 @@ def _lattice(panel, steps: np.ndarray, law, colour: str, label: str) -> None:
 def _hopping(panel) -> None:
     """Walls of the hopping model, whose hops go both ways: the difference of two Poisson numbers."""
     spacing_m = 25e-9
-    parameters = HoppingParameters(
-        track_length_m=200 * spacing_m, material=material("w-cofeb-mgo"),
-        write_line=WriteLine(
-            length_m=10e-6, width_m=100e-9, heavy_metal_thickness_m=3e-9, heavy_metal_resistivity_ohm_m=120e-8,
-            magnet_thickness_m=1e-9, magnet_resistivity_ohm_m=160e-8,
-        ),
-        site_spacing_m=spacing_m, barrier_j=12 * BOLTZMANN_J_K * 300,
-    )  # fmt: skip
+    parameters = narrow_track(sites=200, spacing_m=spacing_m, barrier_kt=12, line_length_m=10e-6)
     work = 1.0
     voltage_v = work * BOLTZMANN_J_K * 300 / spacing_m / parameters.force_per_volt_n_v
     unit_s = parameters.friction_kg_s * spacing_m**2 / (BOLTZMANN_J_K * 300)

@@ -5,19 +5,16 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 from drawing import COLOURS, panel_name, save
+from narrow_track import THERMAL_J, narrow_track
 from scipy import stats
 
-from sim_instruments.physics.constants import BOLTZMANN_J_K
 from sim_instruments.physics.hopping.escape import crossing, escape_tables
 from sim_instruments.physics.hopping.parameters import HoppingParameters
 from sim_instruments.physics.hopping.samples import pulse_displacements
 from sim_instruments.physics.hopping.washboard import hop_rates
-from sim_instruments.physics.presets import material
-from sim_instruments.physics.write_line import WriteLine
 
 SPACING_M = 50e-9
 BARRIER_KT = 40.0
-THERMAL_J = BOLTZMANN_J_K * 300
 WIDTHS_S = (2e-9, 10e-9, 100e-9, 1e-6)
 SHOTS = 1000
 
@@ -25,7 +22,7 @@ SHOTS = 1000
 def draw():
     """Draw P(J), and ln(-ln(1 - P)) of the same shots: the scale on which single barriers are nearly straight."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0))
-    parameters = _parameters()
+    parameters = narrow_track(sites=20, spacing_m=SPACING_M, barrier_kt=BARRIER_KT, line_length_m=2e-6)
     per_volt = parameters.write_line.heavy_metal_current_density_a_m2(1.0)
     densities = np.linspace(1.5e11, 4.9e11, 300)
     for index, (width_s, colour) in enumerate(zip(WIDTHS_S, COLOURS, strict=False)):
@@ -65,23 +62,6 @@ def draw():
         panel_name(axes, name)
     left.legend(loc="lower right", title="pulse width")
     return save(figure, "switching")
-
-
-def _parameters() -> HoppingParameters:
-    return HoppingParameters(
-        track_length_m=20 * SPACING_M,
-        material=material("w-cofeb-mgo"),
-        write_line=WriteLine(
-            length_m=2e-6,
-            width_m=100e-9,
-            heavy_metal_thickness_m=3e-9,
-            heavy_metal_resistivity_ohm_m=120e-8,
-            magnet_thickness_m=1e-9,
-            magnet_resistivity_ohm_m=160e-8,
-        ),
-        site_spacing_m=SPACING_M,
-        barrier_j=BARRIER_KT * THERMAL_J,
-    )
 
 
 def _chance(parameters: HoppingParameters, voltage_v: float, width_s: float) -> float:
